@@ -1,0 +1,13 @@
+"""Minting tokens. Who is calling (`whoami`) is in the status group."""
+
+from __future__ import annotations
+
+from native_routes.declaration import Route, RouteGroup
+
+GROUP = RouteGroup(
+    name="auth",
+    phase=3,
+    routes=(
+        Route("POST", "/api/auth/token", needs="admin", limit="admin"),
+    ),
+)  # fmt: skip

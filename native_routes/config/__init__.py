@@ -1,0 +1,17 @@
+"""The files of the home that define the agent: read all, write one."""
+
+from __future__ import annotations
+
+from native_routes.declaration import Route, RouteGroup
+
+READS = "legacy asks only for a valid token; the files are what recall protects elsewhere"
+WRITES = "legacy lets a readonly token overwrite the configuration, auth.mode included"
+
+GROUP = RouteGroup(
+    name="config",
+    phase=3,
+    routes=(
+        Route("GET",  "/api/config", needs="recall", stricter=READS),
+        Route("POST", "/api/config", needs="admin", stricter=WRITES),
+    ),
+)  # fmt: skip

@@ -1,0 +1,300 @@
+"""SQLite under the project's rules: one connection per thread, never on the event loop, every call under a deadline.
+
+The only module that imports apsw and sqlite-vec. Python's own `sqlite3` must not open a file that is open here: it is a
+second copy of SQLite in the same process, and closing a file there drops the POSIX locks held here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import apsw
+import sqlite_vec  # type: ignore[import-untyped]  # the wheel has no type information
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Connection = apsw.Connection
+
+BUSY_TIMEOUT_S = 5.0  # Legacy's busy_timeout.
+DEFAULT_DEADLINE_S = 10.0
+_STEPS_PER_LOOK = 2_000  # Virtual machine steps between two looks at the clock; about 0.1 ms.
+_VECTOR_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
+
+
+class DatabaseError(Exception):
+    """SQLite refused or failed; the message is SQLite's.
+
+    DatabaseError
+      DeadlineExceeded   the caller's time is over; nothing of an open transaction was committed
+      DatabaseBusy       another writer held the lock for longer than the busy timeout
+      DatabaseFull       no space left
+      DatabaseReadOnly   file, folder or file system may not be written
+      DatabaseCorrupt    not a database, or damaged
+      DatabaseUnopened   cannot be opened, or is closed
+    VectorSearchUnavailable
+    """
+
+
+class DeadlineExceeded(DatabaseError): ...
+
+
+class DatabaseBusy(DatabaseError): ...
+
+
+class DatabaseFull(DatabaseError): ...
+
+
+class DatabaseReadOnly(DatabaseError): ...
+
+
+class DatabaseCorrupt(DatabaseError): ...
+
+
+class DatabaseUnopened(DatabaseError): ...
+
+
+class VectorSearchUnavailable(Exception):
+    """sqlite-vec cannot be loaded or answers a KNN query wrongly."""
+
+
+class Access(Enum):
+    """How a file is opened. Only OWN creates it and decides its journal mode; the others take it as legacy left it."""
+
+    READ = apsw.SQLITE_OPEN_READONLY
+    WRITE = apsw.SQLITE_OPEN_READWRITE
+    OWN = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+
+
+_ERRORS: tuple[tuple[type[apsw.Error], type[DatabaseError]], ...] = (
+    (apsw.InterruptError, DeadlineExceeded),
+    (apsw.BusyError, DatabaseBusy),
+    (apsw.LockedError, DatabaseBusy),
+    (apsw.FullError, DatabaseFull),
+    (apsw.ReadOnlyError, DatabaseReadOnly),
+    (apsw.CorruptError, DatabaseCorrupt),
+    (apsw.NotADBError, DatabaseCorrupt),
+    (apsw.CantOpenError, DatabaseUnopened),
+    (apsw.ConnectionClosedError, DatabaseUnopened),
+)
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """apsw's errors as ours, so that callers need not import apsw."""
+    try:
+        yield
+    except apsw.Error as error:
+        ours = next((ours for theirs, ours in _ERRORS if isinstance(error, theirs)), DatabaseError)
+        raise ours(str(error)) from error
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    work: Callable[[Connection], Any]
+    done: Callable[[Any, BaseException | None], None]
+    ends_s: float  # time.monotonic() when the caller stops waiting
+    abandoned: bool = field(default=False)
+
+    def is_over(self) -> bool:
+        return self.abandoned or time.monotonic() >= self.ends_s
+
+
+class SqliteThread:
+    """One connection that lives on one thread of its own.
+
+    `keeps_wal`: closing this connection never checkpoints and never unlinks the WAL, even when SQLite believes it is
+    the last one. A running legacy can have lost its lock on the file, so only a close after its end may tidy up.
+    """
+
+    def __init__(
+        self, path: Path, access: Access = Access.READ, *, keeps_wal: bool = False, pending: int = 1_000
+    ) -> None:
+        self.path = path
+        self._access = access
+        self._keeps_wal = keeps_wal
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(maxsize=pending)
+        self._thread: threading.Thread | None = None
+        self._job: _Job | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    async def open(self) -> None:
+        """Start the thread and open the file there. Raises DatabaseError; then nothing is left open."""
+        opened, done = _loop_future()
+        # A daemon thread: when the interpreter ends without close(), the connection is dropped by the kernel and
+        # SQLite's close, which could unlink the WAL, does not run.
+        self._thread = threading.Thread(target=self._serve, args=(done,), name=f"sqlite {self.path.name}", daemon=True)
+        self._thread.start()
+        try:
+            await opened
+        except DatabaseError:
+            self._thread = None
+            raise
+
+    async def run(
+        self,
+        work: Callable[Concatenate[Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """What `work(connection, ...)` returns, within DEFAULT_DEADLINE_S. Cancelling the caller interrupts it."""
+        return await self.run_within(DEFAULT_DEADLINE_S, work, *args, **kwargs)
+
+    async def run_within(
+        self, deadline_s: float, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `run`, within `deadline_s`, queueing included. Raises DeadlineExceeded or another DatabaseError."""
+        future, done = _loop_future()
+        job = _Job(lambda connection: work(connection, *args, **kwargs), done, time.monotonic() + deadline_s)
+        if not self._put(job):
+            raise DatabaseUnopened(f"{self.path} is not open, or its queue is full")
+        try:
+            result: T = await future
+        except asyncio.CancelledError:
+            job.abandoned = True
+            raise
+        return result
+
+    def post(self, work: Callable[[Connection], None], failed: Callable[[BaseException], None]) -> bool:
+        """Run `work` some time, without waiting; False when the queue is full. `failed` is called on the thread."""
+
+        def done(_: Any, error: BaseException | None) -> None:
+            if error is not None:
+                failed(error)
+
+        return self._put(_Job(work, done, time.monotonic() + 60.0))
+
+    async def close(self, *, keeps_wal: bool | None = None) -> None:
+        """Close after the queued jobs. `keeps_wal=False` lets SQLite fold the WAL into the file when it is the last."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        if keeps_wal is not None:
+            self._keeps_wal = keeps_wal
+        await asyncio.to_thread(self._jobs.put, None)
+        await asyncio.to_thread(thread.join)
+
+    def _put(self, job: _Job) -> bool:
+        if not self.is_open:
+            return False
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            return False
+        return True
+
+    def _serve(self, opened: Callable[[Any, BaseException | None], None]) -> None:
+        try:
+            connection = self._connect()
+        except DatabaseError as error:
+            opened(None, error)
+            return
+        opened(None, None)
+        while (job := self._jobs.get()) is not None:
+            self._work(connection, job)
+        with contextlib.suppress(DatabaseError), _translated():
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(self._keeps_wal))
+            connection.close()
+
+    def _connect(self) -> Connection:
+        with _translated():
+            connection = apsw.Connection(str(self.path), flags=self._access.value)
+            connection.set_progress_handler(self._is_over, _STEPS_PER_LOOK)
+            connection.set_busy_handler(self._wait_busy)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(self._keeps_wal))
+            if self._access is Access.OWN:
+                connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=OFF")
+            return connection
+
+    def _work(self, connection: Connection, job: _Job) -> None:
+        if job.is_over():
+            return job.done(None, DeadlineExceeded("the caller's time was over before the statement began"))
+        self._job = job
+        try:
+            with _translated():
+                result = job.work(connection)
+        except Exception as error:
+            return job.done(None, error)
+        finally:
+            self._job = None
+        return job.done(result, None)
+
+    def _is_over(self) -> bool:
+        """SQLite asks this while it works; True interrupts the statement."""
+        return self._job is not None and self._job.is_over()
+
+    def _wait_busy(self, attempts: int) -> bool:
+        """SQLite asks this while another connection holds the lock; False gives up with DatabaseBusy."""
+        if self._is_over() or attempts * 0.005 >= BUSY_TIMEOUT_S:
+            return False
+        time.sleep(0.005)
+        return True
+
+
+def _loop_future() -> tuple[asyncio.Future[Any], Callable[[Any, BaseException | None], None]]:
+    """A future of the running loop, and a function that fulfils it from any thread."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def done(result: Any, error: BaseException | None) -> None:
+        # The loop may be gone when the program ends in the middle of a statement.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, result, error)
+
+    return future, done
+
+
+def vector_library_path() -> Path:
+    """The shared library of the sqlite-vec wheel, with its suffix; legacy takes it as SIGNET_VEC_PATH."""
+    return Path(sqlite_vec.loadable_path() + _VECTOR_SUFFIX)
+
+
+def load_vector_search(connection: Connection) -> None:
+    """Make vec0 tables and vec_* functions known to this connection. Raises VectorSearchUnavailable."""
+    try:
+        connection.enable_load_extension(True)
+        connection.load_extension(sqlite_vec.loadable_path())
+    except (apsw.Error, OSError) as error:
+        raise VectorSearchUnavailable(f"cannot load {vector_library_path()}: {error}") from error
+    finally:
+        connection.enable_load_extension(False)
+
+
+def check_vector_search() -> str:
+    """The version of sqlite-vec, after a real nearest-neighbour query in memory. Raises VectorSearchUnavailable."""
+    connection = apsw.Connection(":memory:")
+    try:
+        load_vector_search(connection)
+        connection.execute("CREATE VIRTUAL TABLE probe USING vec0(id TEXT PRIMARY KEY, embedding FLOAT[3])")
+        for name, vector in (("far", "[0,0,9]"), ("near", "[1,0,0]"), ("middle", "[0,3,0]")):
+            connection.execute("INSERT INTO probe(id, embedding) VALUES (?, ?)", (name, vector))
+        nearest = "SELECT id FROM probe WHERE embedding MATCH '[1,0,0]' AND k = 2 ORDER BY distance"
+        found = [row[0] for row in connection.execute(nearest)]
+        if found != ["near", "middle"]:
+            raise VectorSearchUnavailable(f"KNN query answered {found}, expected ['near', 'middle']")
+        return str(connection.execute("SELECT vec_version()").fetchone()[0])  # type: ignore[index]
+    except apsw.Error as error:
+        raise VectorSearchUnavailable(str(error)) from error
+    finally:
+        connection.close()

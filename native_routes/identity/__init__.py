@@ -1,0 +1,14 @@
+"""The agent's name and creature, read from its identity file."""
+
+from __future__ import annotations
+
+from native_routes.declaration import Route, RouteGroup
+
+GROUP = RouteGroup(
+    name="identity",
+    phase=3,
+    routes=(
+        # needs=None: every harness greets with it; legacy asks for any valid token.
+        Route("GET", "/api/identity"),
+    ),
+)  # fmt: skip

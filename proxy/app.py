@@ -1,0 +1,107 @@
+"""The way of every request: edge -> match -> admit -> answer; and the one `except Exception`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import structlog
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from native_routes.reply import Refusal, Reply, text_reply
+from proxy import status
+from proxy.admit import Admission
+from proxy.answer import Answerer
+from proxy.asgi import EXTENSION
+from proxy.edge import Caller, Edge
+from proxy.exchange import ClientGoneError, Exchange, Field
+from proxy.forward import Terms
+from proxy.match import Matcher
+from proxy.reply_writer import send_reply
+from proxy.services import Services
+
+OWN_PREFIX = "/_proxy/"
+ANYWHERE: tuple[Field, ...] = ((b"access-control-allow-origin", b"*"),)
+
+log = structlog.get_logger(__name__)
+
+
+class FrontDoor:
+    """Takes each exchange along the way. One for the whole process."""
+
+    def __init__(
+        self, services: Services, edge: Edge, matcher: Matcher, admission: Admission, answerer: Answerer
+    ) -> None:
+        self._services = services
+        self._edge = edge
+        self._matcher = matcher
+        self._admission = admission
+        self._answerer = answerer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope["extensions"][EXTENSION]
+        counters = self._services.counters
+        counters.began()
+        began_at_s = time.perf_counter()
+        try:
+            await self._take(exchange)
+        except ClientGoneError:
+            pass
+        except Refusal as refusal:
+            send_reply(exchange, refusal.reply(), ())
+        except Exception:
+            log.exception("unexpected_error", method=exchange.head.method, target=_path(exchange))
+            self._fail(exchange)
+        finally:
+            counters.ended(exchange.answered_by, exchange.status or None, time.perf_counter() - began_at_s)
+            if exchange.failure_code is not None:
+                counters.failed(exchange.failure_code)
+
+    async def _take(self, exchange: Exchange) -> None:
+        head = exchange.head
+        caller = self._edge.look(head)
+        if isinstance(caller, Refusal):
+            send_reply(exchange, caller.reply(), ())
+            return
+        if head.method == "OPTIONS":
+            send_reply(exchange, self._edge.preflight(head, caller), ())
+            return
+        match = self._matcher.match(head.method, head.target)
+        refusal = self._admission.check(head, caller, match, self._edge.auth, time.time())
+        if refusal is not None:
+            send_reply(exchange, refusal.reply(), caller.grant)
+        elif match.path.startswith(OWN_PREFIX):
+            send_reply(exchange, await self._own(exchange, match.path, caller), caller.grant)
+        else:
+            terms = Terms(drop=caller.drop, add=caller.add, grant=caller.grant)
+            await self._answerer.answer(exchange, match, caller.claims, terms, local=caller.local)
+
+    async def _own(self, exchange: Exchange, path: str, caller: Caller) -> Reply:
+        if not caller.local and (caller.claims is None or caller.claims.role != "admin"):
+            raise Refusal(403, "the proxy's own pages are for callers on this machine and for admin tokens")
+        return await status.own_page(self._services, exchange.head.method, path, exchange.read_body)
+
+    def _fail(self, exchange: Exchange) -> None:
+        """What legacy answers when a handler throws; a reply under way is cut."""
+        if exchange.started:
+            exchange.abort()
+        elif not exchange.gone:
+            send_reply(exchange, text_reply("Internal Server Error", 500), ANYWHERE)
+
+
+def _path(exchange: Exchange) -> str:
+    return exchange.head.target.partition(b"?")[0].decode("latin-1")
+
+
+Lifespan = Callable[[Any], AbstractAsyncContextManager[None]]
+
+
+def application(front_door: FrontDoor, lifespan: Callable[[Any], AsyncIterator[None]] | Lifespan) -> ASGIApp:
+    """The ASGI application: Starlette runs the lifespan; every request goes through the front door.
+
+    Starlette's own routes are not used: replies must match another router's, down to its 404 (`match.py`).
+    """
+    return Router(redirect_slashes=False, default=front_door, lifespan=lifespan)  # type: ignore[arg-type]

@@ -1,0 +1,93 @@
+"""What keeps the front door from being as good as it should be: the list behind `/health/ready`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from native_routes.agent_yaml import AuthPolicy
+from native_routes.health.vitals import Degradation
+from proxy.caps import EXEMPT
+from proxy.cutover import Cutover
+from proxy.desired_modes import Mode
+from proxy.journal import Journal
+from proxy.legacy import processes
+from proxy.legacy.status import LegacyState, LegacyStatus
+from proxy.timestamps import iso_utc
+
+EFFECTS = {
+    LegacyState.STARTING: "forwarded requests wait up to 5 s, then get 503",
+    LegacyState.BUSY: "forwarded requests are slow",
+    LegacyState.WEDGED: "forwarded requests get no answer; the daemon is restarted when the grace time is over",
+    LegacyState.DOWN: "forwarded requests get 503",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`since` is Unix time; None when only the finding is known, not when it began."""
+
+    component: str
+    reason_code: str
+    effect: str
+    since: float | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.component, self.reason_code
+
+    def told(self, first_seen: float) -> Degradation:
+        since = first_seen if self.since is None else self.since
+        return Degradation(self.component, self.reason_code, iso_utc(since), self.effect)
+
+
+def findings(status: LegacyStatus, cutover: Cutover, journal: Journal, auth: AuthPolicy) -> Iterator[Finding]:
+    """Worst first; none when everything is as it should be. Asks nobody and waits for nothing."""
+    yield from _legacy(status)
+    yield from _database(status, cutover)
+    yield from _agent_yaml(auth)
+    yield from _cutover(cutover)
+    yield from _journal(journal)
+
+
+def _legacy(status: LegacyStatus) -> Iterator[Finding]:
+    if status.state is not LegacyState.READY:
+        reason = f" ({status.reason})" if status.reason else ""
+        yield Finding("legacy", f"legacy_{status.state.value}", EFFECTS[status.state] + reason, status.since)
+
+
+def _database(status: LegacyStatus, cutover: Cutover) -> Iterator[Finding]:
+    if status.database_problem:
+        yield Finding("database", "database_unreadable", f"{status.database_problem}; every group stays with legacy")
+    elif status.state is LegacyState.READY and not status.lock_visible and _lock_matters(status, cutover):
+        yield Finding("database", "lock_unproven", "legacy's lock on memories.db is not seen; groups stay with legacy")
+
+
+def _lock_matters(status: LegacyStatus, cutover: Cutover) -> bool:
+    """Not where it can never be seen and nobody asked for more than forwarding: that is how attached proxies live."""
+    can_be_seen = processes.ON_LINUX and status.kind != "attached"
+    return can_be_seen or any(row.desired > Mode.LEGACY for row in cutover.explain() if row.group not in EXEMPT)
+
+
+def _agent_yaml(auth: AuthPolicy) -> Iterator[Finding]:
+    if auth.problem:
+        yield Finding("auth", "agent_yaml_problem", auth.problem)
+
+
+def _cutover(cutover: Cutover) -> Iterator[Finding]:
+    if cutover.problem:
+        yield Finding("cutover", "file_not_in_force", cutover.problem.text, cutover.problem.since)
+    for freeze in cutover.frozen():
+        effect = f"answered by legacy until lifted: {freeze.reason}"
+        yield Finding(f"group {freeze.group_name}", "frozen", effect, freeze.frozen_at)
+
+
+def _journal(journal: Journal) -> Iterator[Finding]:
+    health = journal.health
+    if not health.is_open:
+        effect = f"no freeze or death is kept, and groups stay with legacy: {health.last_error}"
+        yield Finding("journal", "journal_closed", effect)
+    elif health.lost:
+        yield Finding("journal", "records_lost", f"{health.lost} records were not kept: {health.last_error}")
+    if health.moved_aside is not None:
+        yield Finding("journal", "damaged", f"a damaged proxy.db was set aside as {health.moved_aside}")

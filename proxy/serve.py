@@ -1,0 +1,277 @@
+"""From settings to a running server and back: home, lock, sockets, then what starts and stops with the loop.
+
+The order matters both ways. Start: lock, port, journal, modes, legacy. Stop: no new connections, streams closed,
+replies finished, legacy ended, database closed, pid file gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+
+from native_routes import GROUPS
+from native_routes.agent_yaml import AuthPolicy
+from proxy import listen, systemd, take_over
+from proxy.admit import Admission
+from proxy.answer import Answerer
+from proxy.app import FrontDoor, application
+from proxy.caps import Facts
+from proxy.cutover import Cutover
+from proxy.edge import Edge
+from proxy.forward import Forwarder
+from proxy.home import HomeLock, PidFile, create_auth_secret, create_home
+from proxy.journal import Journal
+from proxy.legacy.attached import AttachedLegacy
+from proxy.legacy.status import Legacy, LegacyState, LegacyStatus
+from proxy.legacy.supervised import SupervisedLegacy
+from proxy.match import Matcher
+from proxy.services import Services
+from proxy.settings import Settings, process_environment
+from proxy.status_rewrite import rewriter
+from proxy.tokens import mint
+from proxy.wire import Wire
+
+TICK_S = 0.5
+# Signet's CLI kills 5 s after its SIGTERM; a service manager gives more, and legacy may be in an extraction.
+LEGACY_STOP_S = 2.3
+LEGACY_STOP_MANAGED_S = 30.0
+PROBE_TOKEN_TTL_S = 300
+
+log = structlog.get_logger(__name__)
+
+
+class ServeError(Exception):
+    """The proxy cannot start; the message names the cause and the fix."""
+
+
+def serve(settings: Settings, *, take_over_port: bool = False) -> None:
+    """Run until SIGTERM or SIGINT. Raises ServeError, HomeError, BindError before anything was started."""
+    create_home(settings.home_path, settings.logs_path)
+    with HomeLock(settings.home_path):
+        policy = _load_policy(None, settings.home_path)
+        _refuse_open_bind(settings, policy)
+        sockets = _sockets(settings, take_over_port)
+        try:
+            runner = asyncio.Runner(loop_factory=_loop_factory())
+            with runner:
+                runner.run(_Proxy(settings, policy, sockets).run())
+        finally:
+            for listener in sockets:
+                listener.close()
+
+
+def _refuse_open_bind(settings: Settings, policy: AuthPolicy) -> None:
+    if not settings.listens_beyond_loopback or policy.mode != "local" or settings.allow_insecure_bind:
+        return
+    raise ServeError(
+        f"refusing to listen on {settings.listen_host} with auth.mode local: everybody who reaches it could read and "
+        f"change every memory. Set auth.mode to team or hybrid in {settings.home_path / 'agent.yaml'}, or bind "
+        "127.0.0.1; in a container whose port is published on loopback only, set SIGNET_ALLOW_INSECURE_BIND=1"
+        + (f". Note: {policy.problem}" if policy.problem else "")
+    )
+
+
+def _sockets(settings: Settings, take_over_port: bool) -> list[socket.socket]:
+    inherited = systemd.inherited_sockets(process_environment())
+    if inherited:
+        return inherited
+    try:
+        return listen.bind(settings)
+    except listen.PortTakenError as taken:
+        if not take_over_port:
+            raise ServeError(take_over.describe_holder(settings, taken)) from taken
+        take_over.take_over(settings, taken)
+    try:
+        return listen.bind(settings)
+    except listen.PortTakenError as taken:
+        raise ServeError(take_over.describe_holder(settings, taken)) from taken
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:  # not packaged for every platform; asyncio's own loop is slower and just as correct
+        return None
+    return uvloop.new_event_loop
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, except that a signal ends it with exit code 0, as legacy's does."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+
+class _Proxy:
+    """Everything that lives as long as the event loop."""
+
+    def __init__(self, settings: Settings, policy: AuthPolicy, sockets: list[socket.socket]) -> None:
+        self._settings = settings
+        self._sockets = sockets
+        self._environment = process_environment()
+        self._notifier = systemd.Notifier(self._environment)
+        self._edge = Edge(settings, policy)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        settings = self._settings
+        self._pid_file = PidFile(settings.home_path)
+        self._journal = Journal(settings.daemon_dir_path / "proxy.db")
+        self._legacy = self._make_legacy()
+        self._cutover = Cutover(GROUPS, settings, self._journal, lambda: Facts.of(self._legacy.status))
+        self._legacy.subscribe(self._legacy_changed)
+        self._forwarder = Forwarder(settings, self._legacy)
+        self._services = Services(
+            settings=settings,
+            legacy=self._legacy,
+            cutover=self._cutover,
+            journal=self._journal,
+            auth=lambda: self._edge.auth,
+            listening=tuple(_shown(listener) for listener in self._sockets),
+        )
+        config = uvicorn.Config(
+            application(self._front_door(), self._lifespan),
+            http=Wire.for_settings(settings),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=settings.stop_grace_s,  # type: ignore[arg-type]  # used as seconds of any kind
+        )
+        self._server = _Server(config)
+        await self._server.serve(sockets=self._sockets)
+
+    def _front_door(self) -> FrontDoor:
+        settings = self._settings
+        rewrite = rewriter(settings.port, settings.host, settings.listen_host)
+        answerer = Answerer(
+            self._cutover,
+            self._forwarder,
+            self._services,
+            rewrite_status=rewrite,
+            mcp_limit=settings.mcp_in_flight_limit,
+        )
+        return FrontDoor(self._services, self._edge, Matcher(GROUPS), Admission(), answerer)
+
+    def _make_legacy(self) -> Legacy:
+        if self._settings.legacy_url is not None:
+            return AttachedLegacy(self._settings, probe_token=self._probe_token)
+        return SupervisedLegacy(
+            self._settings,
+            environment=self._environment,
+            journal=self._journal,
+            pid_file=self._pid_file,
+            probe_token=self._probe_token,
+        )
+
+    def _probe_token(self) -> str | None:
+        policy = self._edge.auth
+        if policy.mode == "local" or policy.secret is None:
+            return None
+        return mint(policy.secret, role="admin", sub="signet-proxy", ttl_s=PROBE_TOKEN_TTL_S, now_s=time.time())
+
+    # ---- start and stop
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: Any) -> AsyncIterator[None]:
+        settings = self._settings
+        await self._journal.open()
+        await self._cutover.start()
+        if settings.legacy_url is None:
+            self._pid_file.write()
+        await self._legacy.start()
+        self._keep(self._tick())
+        log.info("listening", addresses=self._services.listening, home=str(settings.home_path))
+        self._journal.record("proxy_started", listening=list(self._services.listening))
+        self._notifier.ready(f"listening on {', '.join(self._services.listening)}")
+        try:
+            yield
+        finally:
+            self._notifier.stopping()
+            await self._legacy.stop(self._legacy_stop_s())
+            for task in tuple(self._tasks):
+                task.cancel()
+            self._forwarder.close()
+            await self._cutover.stop()
+            self._journal.record("proxy_stopped")
+            await self._journal.close()
+            self._pid_file.remove()
+            log.info("stopped")
+
+    def _legacy_stop_s(self) -> float:
+        managed = self._notifier.is_wanted or "XPC_SERVICE_NAME" in self._environment
+        return LEGACY_STOP_MANAGED_S if managed else LEGACY_STOP_S
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tick(self) -> None:
+        """Twice a second: deadlines of client connections, expired upstream connections, the manager's watchdog."""
+        watchdog_s = systemd.watchdog_interval_s(self._environment)
+        loop = asyncio.get_running_loop()
+        alive_at = 0.0
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = loop.time()
+            for connection in tuple(self._server.server_state.connections):
+                connection.tick(now)  # type: ignore[union-attr]  # all of them are Wire
+            self._forwarder.pool.expire()
+            if watchdog_s is not None and now - alive_at > watchdog_s / 3:
+                alive_at = now
+                self._notifier.alive()
+
+    # ---- what follows from legacy's state
+
+    def _legacy_changed(self, status: LegacyStatus) -> None:
+        self._cutover.refresh()
+        self._notifier.status(f"legacy is {status.state.value}" + (f": {status.reason}" if status.reason else ""))
+        if status.state in (LegacyState.STARTING, LegacyState.READY):
+            self._keep(self._reload_auth())
+
+    async def _reload_auth(self) -> None:
+        """Legacy reads its auth section while it boots, so the edge reads it before and after every boot."""
+        policy = await asyncio.to_thread(_load_policy, self._edge.auth, self._settings.home_path)
+        if policy.problem not in (None, self._edge.auth.problem):
+            log.warning("agent_yaml_problem", problem=policy.problem)
+        if policy != self._edge.auth:
+            self._edge.auth = policy
+
+
+def _load_policy(previous: AuthPolicy | None, home_path: Path) -> AuthPolicy:
+    """The policy in force, with a secret where tokens are asked for.
+
+    Legacy makes the secret in the middle of its boot; we must be able to ask it before that, so whoever comes first
+    makes it, and the other one reads it.
+    """
+    policy = AuthPolicy.load(home_path) if previous is None else AuthPolicy.reload(previous, home_path)
+    if policy.mode != "local" and policy.secret is None and create_auth_secret(home_path):
+        return AuthPolicy.load(home_path)
+    return policy
+
+
+def _shown(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,183 @@
+"""The proxy's own pages: `/_proxy/status`, `/_proxy/metrics`, `/_proxy/cutover`. Who may see them, `app.py` decides."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from native_routes.reply import Refusal, Reply, json_reply
+from proxy import __version__
+from proxy.counters import gauge
+from proxy.cutover import CutoverError, GroupMode, Mode
+from proxy.desired_modes import DesiredModesError
+from proxy.legacy.status import LegacyState, LegacyStatus
+from proxy.services import Services
+from proxy.timestamps import iso_utc
+
+BODY_BYTES_LIMIT = 65_536
+ReadBody = Callable[[int], Awaitable[bytes]]
+ACTIONS = 'expected {"action": "set", "groups": [...], "mode": "legacy|shadow|native"}, {"action": "freeze", ' \
+    '"groups": [...], "reason": "..."} or {"action": "lift", "groups": [...]}'  # fmt: skip
+
+
+async def own_page(services: Services, method: str, path: str, read_body: ReadBody) -> Reply:
+    """The reply for a path below `/_proxy/`. Raises Refusal (404, 405, 400, 409)."""
+    page = PAGES.get(path)
+    if page is None:
+        raise Refusal(404, f"no such page; there are {', '.join(PAGES)}")
+    handler = page.get("GET" if method == "HEAD" else method)
+    if handler is None:
+        allow = ", ".join(page)
+        raise Refusal(405, f"{path} answers {allow}", ((b"allow", allow.encode()),))
+    return await handler(services, read_body)
+
+
+async def _status(services: Services, read_body: ReadBody) -> Reply:
+    return json_reply(await status_document(services))
+
+
+async def status_document(services: Services) -> dict[str, Any]:
+    settings, counters = services.settings, services.counters
+    return {
+        "proxy": {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_s": round(services.uptime_s, 3),
+            "started_at": iso_utc(services.started_at),
+            "listening": list(services.listening),
+            "home": str(settings.home_path),
+            "logs": str(settings.logs_path),
+            "auth_mode": services.auth().mode,
+        },
+        "legacy": await _legacy(services),
+        "cutover": _cutover_document(services),
+        "degraded": [asdict(finding) for finding in services.degraded()],
+        "counters": {
+            "replies": counters.totals(),
+            "failures": dict(counters.failures),
+            "in_flight": counters.in_flight,
+            "journal_losses": services.journal.health.lost,
+        },
+    }
+
+
+async def _legacy(services: Services) -> dict[str, Any]:
+    status = services.legacy.status
+    return {
+        "state": status.state.value,
+        "reason": status.reason,
+        "since": iso_utc(status.since),
+        "kind": status.kind,
+        "daemon": status.daemon_path,
+        "address": f"{status.host}:{status.port}",
+        "pid": status.pid,
+        "version": status.version,
+        "agents_dir": status.agents_dir,
+        "schema_version": status.schema_version,
+        "database_problem": status.database_problem,
+        "lock_visible": status.lock_visible,
+        "restarts": status.restarts,
+        "last_death": await _last_death(services, status),
+    }
+
+
+async def _last_death(services: Services, status: LegacyStatus) -> dict[str, Any] | None:
+    """The last recorded end of a child, also of an earlier run of the proxy."""
+    if status.last_death is not None:
+        return {**asdict(status.last_death), "at": iso_utc(status.last_death.at)}
+    recorded = await services.journal.recent("death", 1)
+    return dict(recorded[0]) if recorded else None
+
+
+async def _cutover(services: Services, read_body: ReadBody) -> Reply:
+    return json_reply(_cutover_document(services))
+
+
+def _cutover_document(services: Services) -> dict[str, Any]:
+    cutover = services.cutover
+    return {
+        "file": str(services.settings.daemon_dir_path / "cutover.yaml"),
+        "problem": cutover.problem.text if cutover.problem else None,
+        "groups": [_row(row) for row in cutover.explain()],
+    }
+
+
+def _row(row: GroupMode) -> dict[str, Any]:
+    return {
+        "group": row.group,
+        "answered_by": "native" if row.effective is Mode.NATIVE else "legacy",
+        "effective": row.effective.word,
+        "desired": row.desired.word,
+        "cap": row.cap.word,
+        "frozen": row.frozen,
+        "reason": row.reason,
+        "phase": row.phase,
+        "moves_with": list(row.moves_with),
+    }
+
+
+async def _change_cutover(services: Services, read_body: ReadBody) -> Reply:
+    """Carries out one action and returns the rows of all groups that it moved."""
+    action, groups, rest = _asked(await read_body(BODY_BYTES_LIMIT))
+    try:
+        if action == "set":
+            rows = await services.cutover.set(groups, Mode.of(str(rest.get("mode"))))
+        elif action == "freeze":
+            rows = await services.cutover.freeze(groups, str(rest.get("reason") or "frozen by the operator"))
+        else:
+            rows = await services.cutover.lift(groups)
+    except DesiredModesError as error:
+        raise Refusal(400, str(error)) from error
+    except CutoverError as error:
+        raise Refusal(409, str(error)) from error
+    return json_reply({"groups": [_row(row) for row in rows]})
+
+
+def _asked(body: bytes) -> tuple[str, list[str], dict[str, Any]]:
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict) or values.get("action") not in {"set", "freeze", "lift"}:
+        raise Refusal(400, ACTIONS)
+    groups = values.get("groups")
+    if not isinstance(groups, list) or not groups or not all(isinstance(name, str) for name in groups):
+        raise Refusal(400, ACTIONS)
+    return values["action"], groups, values
+
+
+async def _metrics(services: Services, read_body: ReadBody) -> Reply:
+    status, now = services.legacy.status, services.uptime_s
+    rows = services.cutover.explain()
+    lines = [
+        *services.counters.expose(),
+        *gauge("signet_proxy_uptime_seconds", "Time since the proxy started.", [({}, round(now, 3))]),
+        *gauge(
+            "signet_proxy_legacy_state",
+            "1 for the state that the legacy daemon is in.",
+            [({"state": state.value}, int(state is status.state)) for state in LegacyState],
+        ),
+        *gauge("signet_proxy_legacy_restarts", "Boots after the first.", [({}, status.restarts)]),
+        *gauge(
+            "signet_proxy_group_mode",
+            "Effective mode: 0 legacy, 1 shadow, 2 native.",
+            [({"group": row.group}, int(row.effective)) for row in rows],
+        ),
+        *gauge("signet_proxy_group_frozen", "1 = frozen.", [({"group": r.group}, int(r.frozen)) for r in rows]),
+        *gauge("signet_proxy_degraded", "Components that are not as they should be.", [({}, len(services.degraded()))]),
+        *gauge(
+            "signet_proxy_journal_losses", "Journal records that were not kept.", [({}, services.journal.health.lost)]
+        ),
+    ]
+    text = "\n".join(lines) + "\n"
+    return Reply(200, text.encode(), ((b"content-type", b"text/plain; version=0.0.4; charset=utf-8"),))
+
+
+PAGES: dict[str, dict[str, Callable[[Services, ReadBody], Awaitable[Reply]]]] = {
+    "/_proxy/status": {"GET": _status},
+    "/_proxy/metrics": {"GET": _metrics},
+    "/_proxy/cutover": {"GET": _cutover, "POST": _change_cutover},
+}

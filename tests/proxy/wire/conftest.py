@@ -1,0 +1,72 @@
+"""Fixtures of the wire tests: one proxy per test process, a clean line for every test."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from tests.proxy.wire.process import ProxyProcess
+from tests.proxy.wire.upstream import Upstream
+from tests.proxy.wire.wire import Wire
+
+OPEN_FILES = 4096  # 500 streams need two sockets each here, and as many in the proxy, which inherits the limit
+STDERR_SIZE = pytest.StashKey[tuple[ProxyProcess, int]]()
+
+
+@pytest.fixture(scope="session")
+def shared_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ProxyProcess, Upstream]]:
+    """A proxy and the upstream it is attached to, for as long as the test process lives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < OPEN_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard), hard))
+    upstream = Upstream()
+    try:
+        proxy = ProxyProcess(upstream.port, tmp_path_factory.mktemp("wire") / "home")
+        yield proxy, upstream
+        proxy.stop()
+    finally:
+        upstream.close()
+
+
+@pytest.fixture
+def wire(shared_line: tuple[ProxyProcess, Upstream], request: pytest.FixtureRequest) -> Iterator[Wire]:
+    """The shared proxy with no connection open on either side."""
+    line = Wire(*shared_line)
+    request.node.stash[STDERR_SIZE] = (line.proxy, line.proxy.stderr_size())
+    yield line
+    hang_up(line)
+
+
+@pytest.fixture
+def own_wire(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Wire]:
+    """A proxy of the test's own, for tests that take its upstream away or measure its memory."""
+    upstream = Upstream()
+    try:
+        proxy = ProxyProcess(upstream.port, tmp_path_factory.mktemp("own") / "home")
+        request.node.stash[STDERR_SIZE] = (proxy, 0)
+        line = Wire(proxy, upstream)
+        yield line
+        hang_up(line)
+        proxy.stop()
+    finally:
+        upstream.close()
+
+
+def hang_up(line: Wire) -> None:
+    for client in line.clients:
+        client.close()
+    line.upstream.forget_all()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the proxy wrote during the test, on failure only."""
+    report = yield
+    if report.failed and STDERR_SIZE in item.stash:
+        proxy, offset = item.stash[STDERR_SIZE]
+        report.sections.append(("proxy stderr", proxy.stderr_since(offset)))
+    return report
