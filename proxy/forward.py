@@ -58,7 +58,7 @@ class Relay:
         self.exchange = exchange
         self.head_only = exchange.head.method == "HEAD"
         self.wants_upgrade = exchange.wants_upgrade
-        self.done: asyncio.Future[UpstreamError | None] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[UpstreamError | None] = exchange.loop.create_future()
         self._terms = terms
         self._connection: UpstreamConnection | None = None
         self._chunked = b"transfer-encoding" in exchange.head.fields
@@ -266,10 +266,12 @@ class Failure:
 class Forwarder:
     """Sends exchanges to legacy. One for the whole process."""
 
-    def __init__(self, settings: Settings, legacy: Legacy) -> None:
+    def __init__(self, settings: Settings, legacy: Legacy, loop: asyncio.AbstractEventLoop) -> None:
         self._settings = settings
         self._legacy = legacy
-        self.pool = Pool(idle_s=settings.upstream_idle_s, connect_timeout_s=settings.upstream_connect_timeout_s)
+        self.pool = Pool(
+            loop, idle_s=settings.upstream_idle_s, connect_timeout_s=settings.upstream_connect_timeout_s
+        )
         self._relays: set[Relay] = set()
         legacy.subscribe(self._legacy_changed)
 
@@ -282,7 +284,7 @@ class Forwarder:
 
     async def forward(self, exchange: Exchange, terms: Terms = PLAIN_TERMS) -> None:
         """Answer `exchange` with legacy's reply, or say why there is none."""
-        failure = await self._await_legacy(exchange)
+        failure = None if self._legacy.accepts() else await self._await_legacy(exchange)
         if failure is None:
             failure = await self._attempt(exchange, terms)
         if failure is None or exchange.gone:
@@ -295,9 +297,8 @@ class Forwarder:
             send_failure(exchange, failure, terms.grant)
 
     async def _await_legacy(self, exchange: Exchange) -> Failure | None:
+        """Let a request that changes nothing wait for a restarting legacy; the reason why it cannot go on, or None."""
         legacy = self._legacy
-        if legacy.accepts():
-            return None
         if legacy.status.state is not LegacyState.WEDGED and exchange.head.method in SAFE_METHODS:
             gone = asyncio.ensure_future(exchange.wait_gone())
             ready = asyncio.ensure_future(legacy.wait_accepting(self._settings.restart_wait_s))
@@ -340,7 +341,7 @@ class Forwarder:
         timer = None
         if exchange.awaits_continue:
             # Legacy may never ask for the body; a client that waits for it must not wait for ever.
-            timer = asyncio.get_running_loop().call_later(EXPECT_WAIT_S, exchange.send_continue)
+            timer = exchange.loop.call_later(EXPECT_WAIT_S, exchange.send_continue)
         try:
             relay.go(connection)
             return await relay.done

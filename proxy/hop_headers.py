@@ -5,7 +5,7 @@ Source: RFC 9110 §7.6.1 (Connection), §6.5 (trailers), RFC 9112 §6-7 (framing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 HOP_BY_HOP: Mapping[bytes, str] = {
     b"connection": "names the options of one connection",
@@ -59,10 +59,20 @@ def classify(name: bytes) -> tuple[bytes, bool]:
     return known
 
 
+NO_OPTIONS: frozenset[bytes] = frozenset()
+_usual_options = {
+    b"keep-alive": frozenset({b"keep-alive"}),
+    b"close": frozenset({b"close"}),
+}
+
+
 def named_by_connection(value: bytes | None) -> frozenset[bytes]:
     """Lower-case options listed in a Connection field; empty when there is none."""
     if value is None:
-        return frozenset()
+        return NO_OPTIONS
+    usual = _usual_options.get(value)
+    if usual is not None:
+        return usual
     return frozenset(option for part in value.lower().split(b",") if (option := part.strip(b" \t")))
 
 
@@ -74,8 +84,10 @@ def stripped_end_to_end(named: Iterable[bytes]) -> bytes | None:
     return None
 
 
-def allowed_trailers(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+def allowed_trailers(fields: Collection[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The trailer fields that may be relayed, in order."""
+    if not fields:
+        return []
     return [
         (name, value)
         for name, value in fields

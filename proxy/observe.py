@@ -117,7 +117,7 @@ class _Stream(logging.StreamHandler[TextIO]):
 
 
 class _DailyFile(logging.Handler):
-    """Appends to the file of the day. Keeps the newest FILES_KEPT of ours and touches no other file."""
+    """Appends to the file of the day; keeps the newest FILES_KEPT. `proxy-legacy.log` beside them is another's."""
 
     def __init__(self, logs_path: Path) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class _DailyFile(logging.Handler):
         if path.exists() and path.stat().st_size >= FILE_BYTES_LIMIT:
             path.replace(path.with_suffix(".1.log"))
         self._file, self._path = path.open("a", encoding="utf-8"), path
-        for old in sorted(self._logs_path.glob("proxy-*.log"))[:-FILES_KEPT]:
+        for old in sorted(self._logs_path.glob("proxy-[0-9]*.log"))[:-FILES_KEPT]:
             old.unlink(missing_ok=True)
 
     def _abandon(self) -> None:

@@ -138,7 +138,7 @@ class _Proxy:
         self._legacy = self._make_legacy()
         self._cutover = Cutover(GROUPS, settings, self._journal, lambda: Facts.of(self._legacy.status))
         self._legacy.subscribe(self._legacy_changed)
-        self._forwarder = Forwarder(settings, self._legacy)
+        self._forwarder = Forwarder(settings, self._legacy, asyncio.get_running_loop())
         self._services = Services(
             settings=settings,
             legacy=self._legacy,

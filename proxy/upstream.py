@@ -61,7 +61,6 @@ class UpstreamConnection(asyncio.Protocol):
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._sink: ReplySink | None = None
         self._parser = httptools.HttpResponseParser(self)
@@ -273,7 +272,8 @@ def _cause(error: httptools.HttpParserError) -> object:
 class Pool:
     """Idle connections to one address, youngest first. They expire before legacy would close them."""
 
-    def __init__(self, *, idle_s: float, connect_timeout_s: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, idle_s: float, connect_timeout_s: float) -> None:
+        self._loop = loop
         self._idle_s = idle_s
         self._connect_timeout_s = connect_timeout_s
         self._address: tuple[str, int] = ("127.0.0.1", 0)
@@ -288,7 +288,7 @@ class Pool:
 
     def take_idle(self) -> UpstreamConnection | None:
         """A connection that was used before and is still good, or None."""
-        oldest = asyncio.get_running_loop().time() - self._idle_s
+        oldest = self._loop.time() - self._idle_s
         while self._idle:
             connection = self._idle.pop()
             if connection.open and connection.idle_since > oldest:
@@ -298,11 +298,10 @@ class Pool:
 
     async def connect(self) -> UpstreamConnection:
         """A fresh connection. Raises ConnectError."""
-        loop = asyncio.get_running_loop()
         host, port = self._address
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                _, connection = await loop.create_connection(lambda: UpstreamConnection(self), host, port)
+                _, connection = await self._loop.create_connection(lambda: UpstreamConnection(self), host, port)
         except TimeoutError as error:
             raise ConnectError(f"legacy did not accept a connection on {host}:{port} in time") from error
         except OSError as error:
@@ -311,7 +310,7 @@ class Pool:
         return connection
 
     def put(self, connection: UpstreamConnection) -> None:
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self._loop.time()
         self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
@@ -319,7 +318,7 @@ class Pool:
 
     def expire(self) -> None:
         """Close what has idled too long; called twice a second."""
-        oldest = asyncio.get_running_loop().time() - self._idle_s
+        oldest = self._loop.time() - self._idle_s
         keep = []
         for connection in self._idle:
             if connection.open and connection.idle_since > oldest:

@@ -153,7 +153,12 @@ class Child:
 
     def _collect(self) -> tuple[int, int, resource.struct_rusage]:
         _kill_group(self.pid)
-        return os.wait4(self.pid, 0)
+        collected = os.wait4(self.pid, 0)
+        # As process 1 of a container we inherit what the daemon leaves behind, and nobody else collects it.
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-self.pid, 0)
+        return collected
 
     def _settle(self, death: Death) -> None:
         if not self.exited.done():

@@ -5,6 +5,7 @@ import { AUTHENTICATION_REQUIRED, type Permission, refusePermission } from "./po
 import type { RateLimiter } from "./rate_limiter.ts";
 import { verifyToken } from "./tokens.ts";
 
+// `await next()`, never `return next()`: Hono would take the resolved context for a response when nobody answered.
 type Guard = MiddlewareHandler<Environment>;
 
 const ANONYMOUS = { authenticated: false, claims: null } as const;
@@ -15,21 +16,24 @@ export function authenticate(daemon: Daemon): Guard {
     const { mode } = daemon.auth;
     if (mode === "local") {
       c.set("auth", ANONYMOUS);
-      return next();
+      await next();
+      return;
     }
     const token = bearerToken(c.req.header("authorization"));
     if (mode === "hybrid" && isLocalHost(c)) {
       // A token that does not verify counts as none here, and none has full access.
       const verified = token && daemon.secret ? verifyToken(daemon.secret, token) : null;
       c.set("auth", verified && "claims" in verified ? { authenticated: true, ...verified } : ANONYMOUS);
-      return next();
+      await next();
+      return;
     }
     if (!token) return unauthorized(c, AUTHENTICATION_REQUIRED);
     if (!daemon.secret) return c.json({ error: "auth secret not configured" }, 500);
     const verified = verifyToken(daemon.secret, token);
     if ("refusal" in verified) return unauthorized(c, verified.refusal);
     c.set("auth", { authenticated: true, ...verified });
-    return next();
+    await next();
+    return;
   };
 }
 
@@ -39,16 +43,20 @@ export function requirePermission(daemon: Daemon, permission: Permission): Guard
     const { mode } = daemon.auth;
     const passes = mode === "local" || (mode === "hybrid" && !claims && isLocalHost(c));
     const refusal = passes ? null : refusePermission(claims, permission);
-    return refusal === null ? next() : c.json({ error: refusal }, 403);
+    if (refusal !== null) return c.json({ error: refusal }, 403);
+    await next();
+    return;
   };
 }
 
 export function limitRate(daemon: Daemon, operation: string, limiter: RateLimiter): Guard {
   return async (c, next) => {
-    if (daemon.auth.mode === "local") return next();
     const actor = c.get("auth").claims?.sub ?? c.req.header("x-signet-actor") ?? "anonymous";
-    const resetAt = limiter.admit(`${actor}:${operation}`);
-    if (resetAt === null) return next();
+    const resetAt = daemon.auth.mode === "local" ? null : limiter.admit(`${actor}:${operation}`);
+    if (resetAt === null) {
+      await next();
+      return;
+    }
     c.header("Retry-After", String(Math.ceil((resetAt - Date.now()) / 1000)));
     return c.json({ error: "rate limit exceeded", retryAfter: resetAt }, 429);
   };

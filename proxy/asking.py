@@ -1,0 +1,79 @@
+"""How the command line asks the running proxy, over HTTP as any client would."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from typing import Any
+
+import httpx
+
+from native_routes.agent_yaml import AuthPolicy
+from proxy.settings import LOOPBACK_NAMES, Settings
+from proxy.tokens import mint
+
+TIMEOUT_S = 5.0
+TOKEN_TTL_S = 60
+
+
+class NoProxyError(Exception):
+    """Nothing answers, or not a signet-proxy; the message says what to do."""
+
+
+class RefusedError(Exception):
+    """The proxy answered that it will not; the message is its own."""
+
+
+def front_url(settings: Settings) -> str:
+    """Where this machine reaches the proxy: an address that is bound, loopback when all are."""
+    host = settings.listen_host
+    if host in LOOPBACK_NAMES or host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with
+        host = "::1" if host == "::1" else "127.0.0.1"
+    return f"http://{f'[{host}]' if _is_ipv6(host) else host}:{settings.port}"
+
+
+def ask(settings: Settings, path: str, action: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON object that the proxy answers to a GET, or to a POST of `action`.
+
+    Raises NoProxyError, RefusedError.
+    """
+    url = front_url(settings)
+    try:
+        with httpx.Client(trust_env=False, timeout=TIMEOUT_S, headers=_credentials(settings)) as client:
+            reply = client.get(url + path) if action is None else client.post(url + path, json=action)
+    except httpx.TimeoutException as error:
+        raise NoProxyError(f"{url} does not answer within {TIMEOUT_S:g} s; see `signet-proxy doctor`") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise NoProxyError(
+            f"no signet-proxy answers on {url} ({error or type(error).__name__}). Start it with `signet-proxy serve`, or "
+            "set SIGNET_PORT and SIGNET_PATH to those of the one that runs"
+        ) from error
+    return _judged(url, reply)
+
+
+def _judged(url: str, reply: httpx.Response) -> dict[str, Any]:
+    try:
+        body = reply.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or "x-signet-served-by" not in reply.headers:
+        raise NoProxyError(f"what answers on {url} is no signet-proxy; see `signet-proxy doctor` for who it is")
+    if reply.status_code >= 400:
+        raise RefusedError(str(body.get("error", f"{url} answers {reply.status_code}")))
+    return body
+
+
+def _credentials(settings: Settings) -> dict[str, str]:
+    """An admin token of one minute where tokens are asked for and the secret can be read here."""
+    policy = AuthPolicy.load(settings.home_path)
+    if policy.mode == "local" or not policy.secret:
+        return {}
+    token = mint(policy.secret, sub="signet-proxy-cli", role="admin", ttl_s=TOKEN_TTL_S, now_s=time.time())
+    return {"authorization": f"Bearer {token}"}
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False

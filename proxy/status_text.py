@@ -1,0 +1,84 @@
+"""The proxy's status documents as an operator reads them in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+Document = dict[str, Any]
+
+
+def status_lines(document: Document) -> Iterator[str]:
+    """What runs, what is wrong, and the groups gathered by who answers them and why."""
+    proxy, legacy = document["proxy"], document["legacy"]
+    listening = ", ".join(proxy["listening"])
+    yield f"proxy     signet-proxy {proxy['version']}, pid {proxy['pid']}, up {duration(proxy['uptime_s'])}, {listening}"
+    yield f"home      {proxy['home']} (auth.mode {proxy['auth_mode']}), logs in {proxy['logs']}"
+    yield from _legacy_lines(legacy)
+    yield from _listed("degraded", [f"{f['component']}: {f['effect']} (since {f['since']})" for f in document["degraded"]])
+    yield from _listed("cutover", [document["cutover"]["problem"]] if document["cutover"]["problem"] else [])
+    yield from _listed("groups", list(_gathered(document["cutover"]["groups"])))
+    counters = document["counters"]
+    replies = ", ".join(f"{n} by {side}" for side, n in sorted(counters["replies"].items())) or "none yet"
+    yield f"replies   {replies}; {counters['in_flight']} under way"
+
+
+def cutover_lines(document: Document) -> list[str]:
+    problem = [document["problem"], ""] if document["problem"] else []
+    return [*problem, *group_lines(document["groups"])]
+
+
+def group_lines(rows: Sequence[Document]) -> list[str]:
+    """A table: one row per group, the reason last, so that it may be of any length."""
+    cells = [("GROUP", "ANSWERS", "ASKED", "CAP", "WHY")]
+    cells += [(r["group"], r["effective"], r["desired"], r["cap"], r["reason"] + _together(r)) for r in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(4)]
+    return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in cells]
+
+
+def duration(seconds: float) -> str:
+    """The two largest units: 3 d 4 h, 12 min 5 s."""
+    left, parts = int(seconds), []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        if left >= size or (unit == "s" and not parts):
+            parts.append(f"{left // size} {unit}")
+            left %= size
+    return " ".join(parts[:2])
+
+
+def _legacy_lines(legacy: Document) -> Iterator[str]:
+    reason = f": {legacy['reason']}" if legacy["reason"] else ""
+    yield f"legacy    {legacy['state']} since {legacy['since']}{reason}"
+    pid = f", pid {legacy['pid']}" if legacy["pid"] else ""
+    version = f"version {legacy['version']}" if legacy["version"] else "version unknown"
+    lock = "lock seen" if legacy["lock_visible"] else "lock not seen"
+    schema = "unknown" if legacy["schema_version"] is None else legacy["schema_version"]
+    yield f"          {legacy['kind']}, {version}{pid} on {legacy['address']}, schema {schema}, {lock}"
+    if legacy["daemon"]:
+        yield f"          {legacy['daemon']}"
+    yield f"          {legacy['restarts']} restarts; last death: {_death(legacy['last_death'])}"
+
+
+def _death(death: Document | None) -> str:
+    if death is None:
+        return "none on record"
+    how = f"killed by {death['signal']}" if death.get("signal") else f"exit code {death.get('code')}"
+    asked = ", asked for" if death.get("requested") else ""
+    return f"pid {death.get('pid')}, {how}{asked}, after {duration(death.get('uptime_s') or 0)}, at {death.get('at')}"
+
+
+def _gathered(rows: Sequence[Document]) -> Iterator[str]:
+    by_reason: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        by_reason.setdefault((row["effective"], row["reason"]), []).append(row["group"])
+    for (_, reason), names in by_reason.items():
+        yield f"{', '.join(names)}: {reason}"
+
+
+def _listed(title: str, lines: Sequence[str]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        yield f"{'' if number else title:10}{line}"
+
+
+def _together(row: Document) -> str:
+    return f" (moves with {', '.join(row['moves_with'])})" if row["moves_with"] else ""
