@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from native_routes.agent_yaml import AuthPolicy
-from proxy.settings import LOOPBACK_NAMES, Settings
+from proxy.settings import ANY_ADDRESSES, LOOPBACK_NAMES, Settings
 from proxy.tokens import mint
 
 TIMEOUT_S = 5.0
@@ -27,7 +27,7 @@ class RefusedError(Exception):
 def front_url(settings: Settings) -> str:
     """Where this machine reaches the proxy: an address that is bound, loopback when all are."""
     host = settings.listen_host
-    if host in LOOPBACK_NAMES or host in {"0.0.0.0", "::"}:  # noqa: S104 - compared with
+    if host in LOOPBACK_NAMES or host in ANY_ADDRESSES:
         host = "::1" if host == "::1" else "127.0.0.1"
     return f"http://{f'[{host}]' if _is_ipv6(host) else host}:{settings.port}"
 
@@ -45,8 +45,8 @@ def ask(settings: Settings, path: str, action: dict[str, Any] | None = None) -> 
         raise NoProxyError(f"{url} does not answer within {TIMEOUT_S:g} s; see `signet-proxy doctor`") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise NoProxyError(
-            f"no signet-proxy answers on {url} ({error or type(error).__name__}). Start it with `signet-proxy serve`, or "
-            "set SIGNET_PORT and SIGNET_PATH to those of the one that runs"
+            f"no signet-proxy answers on {url} ({str(error) or type(error).__name__}). Start it with "
+            "`signet-proxy serve`, or set SIGNET_PORT and SIGNET_PATH to those of the one that runs"
         ) from error
     return _judged(url, reply)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -14,10 +14,11 @@ from proxy.asking import NoProxyError, RefusedError, ask
 from proxy.home import HomeError
 from proxy.listen import BindError
 from proxy.settings import ENVIRONMENT, Settings, SettingsError
+from proxy.unit_files import SETTINGS_EXIT_CODE
 
 EXIT_DEGRADED = 1
 EXIT_UNUSABLE = 2
-EXIT_SETTINGS = 78  # EX_CONFIG of sysexits(3); the service unit does not restart after it
+EXIT_SETTINGS = SETTINGS_EXIT_CODE
 _DURATION = re.compile(r"(\d+)([smhd]?)")
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -32,17 +33,16 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except SettingsError as error:
-            raise _ended(str(error), EXIT_SETTINGS) from error
+            return _end(ctx, error, EXIT_SETTINGS)
         except NoProxyError as error:
-            raise _ended(str(error), EXIT_UNUSABLE) from error
+            return _end(ctx, error, EXIT_UNUSABLE)
         except (RefusedError, HomeError, BindError, ServeError, ServiceError, OSError) as error:
-            raise _ended(str(error), 1) from error
+            return _end(ctx, error, 1)
 
 
-def _ended(message: str, code: int) -> click.ClickException:
-    ended = click.ClickException(message)
-    ended.exit_code = code
-    return ended
+def _end(ctx: click.Context, error: Exception, code: int) -> NoReturn:
+    click.echo(f"Error: {error}", err=True)
+    ctx.exit(code)
 
 
 def _environment_help() -> str:
@@ -193,7 +193,9 @@ def token_create(
 def _no_secret(settings: Settings, mode: str) -> str:
     path = settings.daemon_dir_path / "auth-secret"
     if mode == "local":
-        return f"{path} does not exist: set auth.mode to team or hybrid in agent.yaml, then start the proxy; it makes one"
+        return (
+            f"{path} does not exist: set auth.mode to team or hybrid in agent.yaml, then start the proxy; it makes one"
+        )
     return f"{path} does not exist: start the proxy once with `signet-proxy serve`; it makes one"
 
 
@@ -211,11 +213,12 @@ def service_install(replace: bool, no_take_over: bool, no_start: bool, only_prin
     """Write the unit with the settings now in force, enable and start it."""
     from proxy import service as units
 
-    unit = units.this_machines(Settings.from_env(), take_over=not no_take_over)
+    settings = Settings.from_env()
+    unit = units.this_machines(settings, take_over=not no_take_over)
     if only_print:
         click.echo(unit.text, nl=False)
         return
-    click.echo("\n".join(units.install(unit, replace=replace, start=not no_start)))
+    click.echo("\n".join(units.install(settings, unit, replace=replace, start=not no_start)))
 
 
 @service.command("uninstall")

@@ -29,6 +29,7 @@ from proxy.upstream import (
 SERVED_BY_LEGACY = b"x-signet-served-by: legacy\r\n"
 ALLOW_ORIGIN = b"access-control-allow-origin"
 CORS_FIELDS = frozenset({ALLOW_ORIGIN, b"access-control-allow-credentials", b"access-control-expose-headers"})
+OUR_MARKS = frozenset({b"x-signet-served-by", b"x-signet-proxy-error"})  # only we say who answered
 ANY_ORIGIN: tuple[Field, ...] = ((ALLOW_ORIGIN, b"*"),)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 RETRIED_METHODS = frozenset({"GET", "HEAD"})
@@ -229,7 +230,9 @@ def reply_pieces(fields: list[Field], grant: tuple[Field, ...], *, keeps_length:
             if lower == b"connection":
                 named = (named or frozenset()) | hop_headers.named_by_connection(value)
             continue
-        if (replaces_cors and lower in CORS_FIELDS) or (not keeps_length and lower == b"content-length"):
+        if lower in OUR_MARKS or (replaces_cors and lower in CORS_FIELDS):
+            continue
+        if not keeps_length and lower == b"content-length":
             continue
         pieces += (name, b": ", value, b"\r\n")
     if named and not named <= _USUAL_OPTIONS:

@@ -8,6 +8,8 @@ import socket
 from proxy.settings import LOOPBACK_NAMES, Settings
 
 BACKLOG = 2048
+# Accepted connections inherit it: an upload that legacy does not read waits in the client, not in the kernel.
+RECEIVE_BUFFER_BYTES = 1_048_576
 
 
 class PortTakenError(Exception):
@@ -49,6 +51,7 @@ def _bind(host: str, port: int) -> socket.socket:
         raise BindError(f"cannot make a socket for {host}: {error.strerror}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if family == socket.AF_INET6:
             # Without this `::` would also take 0.0.0.0 on some systems and not on others.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if host == "::" else 1)

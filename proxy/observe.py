@@ -73,6 +73,12 @@ def without_secrets(logger: WrappedLogger, method: str, event: EventDict) -> Eve
     return event
 
 
+def _ordered(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """What every line has comes first."""
+    first = {key: event.pop(key) for key in ("timestamp", "level", "logger", "event") if key in event}
+    return {**first, **event}
+
+
 # A stack trace is rendered where it happens: the queue must not carry frames and what they hold.
 _SHARED: list[Processor] = [
     structlog.stdlib.add_logger_name,
@@ -80,6 +86,7 @@ _SHARED: list[Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True, key="timestamp"),
     structlog.processors.format_exc_info,
     without_secrets,
+    _ordered,
 ]
 
 

@@ -12,10 +12,13 @@ def status_lines(document: Document) -> Iterator[str]:
     """What runs, what is wrong, and the groups gathered by who answers them and why."""
     proxy, legacy = document["proxy"], document["legacy"]
     listening = ", ".join(proxy["listening"])
-    yield f"proxy     signet-proxy {proxy['version']}, pid {proxy['pid']}, up {duration(proxy['uptime_s'])}, {listening}"
+    up = duration(proxy["uptime_s"])
+    yield f"proxy     signet-proxy {proxy['version']}, pid {proxy['pid']}, up {up}, listening on {listening}"
     yield f"home      {proxy['home']} (auth.mode {proxy['auth_mode']}), logs in {proxy['logs']}"
     yield from _legacy_lines(legacy)
-    yield from _listed("degraded", [f"{f['component']}: {f['effect']} (since {f['since']})" for f in document["degraded"]])
+    yield from _listed(
+        "degraded", [f"{f['component']}: {f['effect']} (since {f['since']})" for f in document["degraded"]]
+    )
     yield from _listed("cutover", [document["cutover"]["problem"]] if document["cutover"]["problem"] else [])
     yield from _listed("groups", list(_gathered(document["cutover"]["groups"])))
     counters = document["counters"]
@@ -33,12 +36,15 @@ def group_lines(rows: Sequence[Document]) -> list[str]:
     cells = [("GROUP", "ANSWERS", "ASKED", "CAP", "WHY")]
     cells += [(r["group"], r["effective"], r["desired"], r["cap"], r["reason"] + _together(r)) for r in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(4)]
-    return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in cells]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in cells
+    ]
 
 
 def duration(seconds: float) -> str:
     """The two largest units: 3 d 4 h, 12 min 5 s."""
-    left, parts = int(seconds), []
+    left = int(seconds)
+    parts: list[str] = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         if left >= size or (unit == "s" and not parts):
             parts.append(f"{left // size} {unit}")

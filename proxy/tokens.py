@@ -43,12 +43,15 @@ def verify(secret: bytes, token: str, now_s: float) -> Claims | str:
     if not hmac.compare_digest(_signature(secret, payload), _lenient_base64(signature)):
         return "invalid signature"
     try:
-        claims = json.loads(_lenient_base64(payload).decode(errors="replace"), parse_constant=_no_constant)
+        text = _lenient_base64(payload).decode(errors="replace")
+        claims = json.loads(text, parse_int=float, parse_constant=_no_constant)  # every JavaScript number is a double
     except (ValueError, RecursionError):
         return "malformed payload"
     if claims is None:
         return "malformed payload"  # Differs: legacy fails with a 500 here
-    if not isinstance(claims, dict) or not (_is_number(claims.get("iat")) and _is_number(claims.get("exp"))):
+    if not isinstance(claims, dict) or not (
+        isinstance(claims.get("iat"), float) and isinstance(claims.get("exp"), float)
+    ):
         return "missing timestamps"
     if int(now_s) >= claims["exp"]:
         return "token expired"
@@ -69,14 +72,10 @@ def _claims(payload: dict[str, Any]) -> Claims:
         sub=sub if isinstance(sub, str) else None,
         scope=scope if isinstance(scope, dict) else {},
         role=role if isinstance(role, str) else None,
-        iat=float(payload["iat"]),
-        exp=float(payload["exp"]),
+        iat=payload["iat"],
+        exp=payload["exp"],
         raw=payload,
     )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _signature(secret: bytes, payload: str) -> bytes:

@@ -7,6 +7,7 @@ Nothing here knows of clients: a `ReplySink` hears of a reply as its bytes arriv
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Protocol
 
 import httptools
@@ -15,7 +16,10 @@ from proxy import hop_headers
 from proxy.exchange import Field, Framing
 
 REPLY_HEAD_LIMIT_BYTES = 262_144
+INTERIM_LIMIT = 100  # 1xx replies to one request
 WRITE_BUFFER_LIMIT_BYTES = 65_536
+# Left to itself the kernel takes up to 32 MB of a reply that its client does not read.
+RECEIVE_BUFFER_BYTES = 1_048_576
 
 
 class UpstreamError(Exception):
@@ -67,6 +71,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._request_done = True
         self._reusable = False
         self._replied = False
+        self._interims = 0
         self._in_tunnel = False
         self._reset_message()
         self.idle_since = 0.0
@@ -91,6 +96,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._sink = sink
         self._request_done = False
         self._replied = False
+        self._interims = 0
         self._reset_message()
         self.send(head)
 
@@ -122,6 +128,8 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
         transport.set_write_buffer_limits(high=WRITE_BUFFER_LIMIT_BYTES)
+        connected = transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
         sink = self._sink
@@ -221,6 +229,9 @@ class UpstreamConnection(asyncio.Protocol):
         if self._parser.get_http_version() not in ("1.1", "1.0"):
             raise MalformedReplyError("an HTTP version other than 1.1 or 1.0")
         if status < 200:
+            self._interims += 1
+            if self._interims > INTERIM_LIMIT:
+                raise MalformedReplyError("interim replies without end")
             return
         self._framing = framing = self._decide_framing(sink)
         options = hop_headers.named_by_connection(self._lower.get(b"connection"))

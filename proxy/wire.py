@@ -29,6 +29,8 @@ from proxy.head import Head
 from proxy.settings import Settings
 
 LINGER_S = 2.0
+LINGER_LIMIT_BYTES = 4 * 1024 * 1024
+QUEUE_LIMIT = 16  # pipelined requests; reading goes on below it, so that a client's departure is noticed
 STALLED_BODY_S = 75.0
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 WRITE_BUFFER_LIMIT_BYTES = 65_536
@@ -90,6 +92,7 @@ class Wire(HttpToolsProtocol):
         self._reading_paused = False
         self._rejected: _RejectedError | None = None
         self._lingering = False
+        self._made_progress = False
         self._hung_up = False
         self._upgrading: Exchange | None = None
         self._leftover = b""
@@ -170,6 +173,7 @@ class Wire(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._lingering or self._rejected is not None:
+            self._discard(len(data))
             return
         if self._tunnel is not None:
             self._tunnel(data)
@@ -179,6 +183,7 @@ class Wire(HttpToolsProtocol):
             return
         if not self._in_head and self._receiving is None and not data.isascii():
             data = self._escape_target(data)
+        self._made_progress = False
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -193,7 +198,19 @@ class Wire(HttpToolsProtocol):
             if self._in_head:
                 self._await_rest_of_head(len(data))
             elif self._receiving is not None:
-                self._deadline = self.loop.time() + STALLED_BODY_S
+                self._await_rest_of_body(len(data))
+
+    def _discard(self, received: int) -> None:
+        """What still arrives behind a refusal is read, so that the refusal is not reset away; but not for ever."""
+        self._fed_bytes += received
+        if self._fed_bytes > LINGER_LIMIT_BYTES:
+            self.transport.abort()
+
+    def _await_rest_of_body(self, received: int) -> None:
+        self._deadline = self.loop.time() + STALLED_BODY_S
+        self._fed_bytes = 0 if self._made_progress else self._fed_bytes + received
+        if self._fed_bytes > self.settings.header_bytes_limit:
+            self._reject(_RejectedError(400, "chunk extensions or trailers without end"))
 
     def _await_rest_of_head(self, received: int) -> None:
         self._fed_bytes += received
@@ -241,12 +258,12 @@ class Wire(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         value = value.strip(b" \t")
-        if self._trailers is not None:
-            self._trailers.append((name, value))
-            return
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes + len(self.url) > self.settings.header_bytes_limit:
             raise self._head_too_large()
+        if self._trailers is not None:
+            self._trailers.append((name, value))
+            return
         lower, _ = hop_headers.classify(name)
         fields = self._fields
         if lower in fields:
@@ -263,13 +280,17 @@ class Wire(HttpToolsProtocol):
         exchange = self._exchange()
         self._trailers = []
         self._receiving = exchange
+        self._head_bytes = 0
+        self._fed_bytes = 0
         if self._current is None:
             self._start(exchange)
-        else:
-            self._queue.append(exchange)
+            return
+        self._queue.append(exchange)
+        if len(self._queue) >= QUEUE_LIMIT:
             self.hold_reading(exchange)
 
     def on_body(self, body: bytes) -> None:
+        self._made_progress = True
         if self._receiving is not None:
             self._receiving.feed(body)
 
@@ -303,6 +324,7 @@ class Wire(HttpToolsProtocol):
             has_body=has_body,
             awaits_continue=version == "1.1" and fields.get(b"expect", b"").lower() == b"100-continue",
             wants_upgrade=method == "GET"
+            and version == "1.1"
             and not has_body
             and b"upgrade" in options
             and fields.get(b"upgrade", b"").lower() == b"websocket",
@@ -445,6 +467,7 @@ class Wire(HttpToolsProtocol):
         """Send our end, discard what still arrives: closing at once would reset the reply away. RFC 9112 §9.6."""
         self._lingering = True
         self._receiving = None
+        self._fed_bytes = 0
         self._deadline = self.loop.time() + LINGER_S
         self._holders.clear()
         self._update_reading()

@@ -25,11 +25,6 @@ export function createApp(daemon: Daemon): App {
   const app = new Hono<Environment>();
   app.use("*", cors());
   app.use("*", authenticate(daemon));
-  app.use("*", async (c, next) => {
-    const start = Date.now();
-    await next();
-    daemon.logger.debug("api", `${c.req.method} ${c.req.path}`, { status: c.res.status, ms: Date.now() - start });
-  });
   healthRoutes(app, daemon);
   registerGuards(app, daemon);
   authRoutes(app, daemon);

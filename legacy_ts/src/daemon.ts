@@ -24,9 +24,12 @@ let database: MemoryDatabase | null = null;
 /** Removes the pid file without asking whose pid it holds, as supervisors of the contract expect. */
 function stop(exitCode: number): never {
   logger.info("daemon", "Shutting down");
-  database?.close();
-  if (existsSync(settings.pidPath)) unlinkSync(settings.pidPath);
-  process.exit(exitCode);
+  try {
+    database?.close();
+    if (existsSync(settings.pidPath)) unlinkSync(settings.pidPath);
+  } finally {
+    process.exit(exitCode);
+  }
 }
 
 process.on("SIGINT", () => stop(0));

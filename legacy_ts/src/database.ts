@@ -12,6 +12,11 @@ const BUSY_TIMEOUT_PRAGMA = "PRAGMA busy_timeout = 5000";
 /** Values as they arrive from JSON. SQLite refuses arrays and objects with an error, which some replies rely on. */
 export type Bindings = readonly unknown[];
 
+/** "?, ?, ?" for a list of that length, to stand in `IN (…)`. */
+export function marks(values: readonly unknown[]): string {
+  return values.map(() => "?").join(", ");
+}
+
 export class Connection {
   constructor(readonly sqlite: Database) {}
 
@@ -43,7 +48,13 @@ export class MemoryDatabase {
     sqlite.exec("PRAGMA synchronous = NORMAL");
     sqlite.exec("PRAGMA temp_store = MEMORY");
     vectors.load(sqlite);
-    openSchema(sqlite, path);
+    try {
+      openSchema(sqlite, path);
+    } catch (error) {
+      // A refused database is left as it was found, without the files of an open write-ahead log.
+      sqlite.close();
+      throw error;
+    }
     vectors.prepareTable(sqlite);
     this.writer = new Connection(sqlite);
   }

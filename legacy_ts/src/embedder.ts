@@ -43,7 +43,7 @@ async function embedWithFallback(text: string, logger: Logger): Promise<Vector |
   } catch {
     // Nothing listens there: the usual case, and said below.
   }
-  logger.warn("embedding", "This daemon has no native embedding, and no local Ollama answered: stored without a vector");
+  logger.warn("embedding", "This daemon has no native embedding, and no local Ollama answered: no vector");
   return null;
 }
 

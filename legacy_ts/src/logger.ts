@@ -6,6 +6,7 @@ import { appendFileSync, existsSync, mkdirSync, renameSync, statSync, unlinkSync
 import { join } from "node:path";
 import { listLogFiles } from "./log_files.ts";
 
+// Nothing here writes debug; files of the real daemon are read with the same ranks.
 export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogData = Record<string, unknown>;
 
@@ -53,10 +54,6 @@ export class Logger {
   subscribe(listener: (entry: LogEntry) => void): () => void {
     this.subscribers.add(listener);
     return () => this.subscribers.delete(listener);
-  }
-
-  debug(_category: string, _message: string, _data?: LogData): void {
-    // The threshold is fixed at info; the method keeps the call sites honest about what they would say.
   }
 
   info(category: string, message: string, data?: LogData): void {

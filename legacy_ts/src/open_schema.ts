@@ -28,12 +28,11 @@ function hasMemories(db: Database): boolean {
 }
 
 function tooOld(path: string, applied: ReadonlySet<number>): string {
-  const known = [...applied].filter((version) => version <= LATEST_SCHEMA_VERSION);
-  const found = Math.max(0, ...known);
-  const missing = SCHEMA_VERSIONS.filter(({ version }) => !applied.has(version)).map(({ version }) => version);
+  const found = Math.max(0, ...applied);
+  const missing = SCHEMA_VERSIONS.find(({ version }) => !applied.has(version))?.version;
   return (
-    `${path} has schema version ${found}, without version(s) ${missing.join(", ")}; this daemon opens only ` +
-    `databases that have all of 1 to ${LATEST_SCHEMA_VERSION} and cannot upgrade others. ` +
+    `${path} has schema version ${found} and lacks version ${missing}; this daemon opens only databases that have ` +
+    `all of 1 to ${LATEST_SCHEMA_VERSION} and cannot upgrade others. ` +
     "Start the real Signet 0.58.1 once on this directory: it upgrades the database. Then start this daemon again."
   );
 }

@@ -26,13 +26,14 @@ DAEMON_VARIABLE = "SIGNET_PROXY_DAEMON"
 # The daemon must die with the proxy, also when that is killed with SIGKILL. The proxy holds the write end of a pipe; a
 # watcher in the daemon's process group reads the other end and kills the group when it ends. `exec` makes the shell's
 # pid, group and session the daemon's own. PR_SET_PDEATHSIG would do it on Linux only, and for the starting thread.
+# dash takes a group after `-s KILL --`, but not after `-KILL --`.
 _LAUNCHER = """
 exec 3<&0 </dev/null
 (
   trap '' TERM INT HUP QUIT
   exec >/dev/null 2>&1
   read -r _ <&3
-  kill -KILL -- -$$
+  kill -s KILL -- -$$
 ) &
 exec 3<&-
 exec "$@"

@@ -1,5 +1,4 @@
 /** The list that recall passes from step to step: candidates with a score, best first. */
-import type { Connection } from "../database.ts";
 import type { Filter } from "../filter.ts";
 import type { Logger } from "../logger.ts";
 
@@ -34,16 +33,6 @@ export function attempt(logger: Logger, failure: string, step: () => void): void
   } catch (error) {
     logger.warn("memory", failure, { error: error instanceof Error ? error.message : String(error) });
   }
-}
-
-/** Rows of a statement whose `IN (?)` marks stand for a list each. */
-export function selectIn<Row>(
-  connection: Connection,
-  sql: (marks: string) => string,
-  ids: readonly string[],
-  bindings: (ids: readonly string[]) => unknown[] = (values) => [...values],
-): Row[] {
-  return connection.all<Row>(sql(ids.map(() => "?").join(", ")), bindings(ids));
 }
 
 /** Lower-case words of ASCII letters and digits, two characters or longer. */

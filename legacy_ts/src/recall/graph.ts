@@ -1,6 +1,6 @@
 /** Memories that mention an entity of the query, or a neighbour of one, rank higher. Adds no candidate. */
-import type { Connection } from "../database.ts";
-import { boost, type Candidate, Deadline, entityTokens, selectIn, sortByScore } from "./candidates.ts";
+import { type Connection, marks } from "../database.ts";
+import { boost, type Candidate, Deadline, entityTokens, sortByScore } from "./candidates.ts";
 
 const MAX_ENTITIES = 20;
 const MAX_NEIGHBOURS = 50;
@@ -31,24 +31,20 @@ function linkedMemories(connection: Connection, tokens: readonly string[], deadl
   if (named.length === 0 || deadline.passed) return new Set();
 
   const entities = named.map((row) => row.id);
-  const neighbours = selectIn<{ id: string }>(
-    connection,
-    (marks) =>
-      `SELECT target_entity_id AS id FROM relations WHERE source_entity_id IN (${marks})
-       UNION SELECT source_entity_id AS id FROM relations WHERE target_entity_id IN (${marks})
-       LIMIT ${MAX_NEIGHBOURS}`,
-    entities,
-    (ids) => [...ids, ...ids],
+  const neighbours = connection.all<{ id: string }>(
+    `SELECT target_entity_id AS id FROM relations WHERE source_entity_id IN (${marks(entities)})
+     UNION SELECT source_entity_id AS id FROM relations WHERE target_entity_id IN (${marks(entities)})
+     LIMIT ${MAX_NEIGHBOURS}`,
+    [...entities, ...entities],
   );
   if (deadline.passed) return new Set();
 
-  const memories = selectIn<{ id: string }>(
-    connection,
-    (marks) =>
-      `SELECT DISTINCT mention.memory_id AS id
-       FROM memory_entity_mentions mention JOIN memories m ON m.id = mention.memory_id
-       WHERE mention.entity_id IN (${marks}) AND m.is_deleted = 0 LIMIT ${MAX_MEMORIES}`,
-    [...new Set([...entities, ...neighbours.map((row) => row.id)])],
+  const reached = [...new Set([...entities, ...neighbours.map((row) => row.id)])];
+  const memories = connection.all<{ id: string }>(
+    `SELECT DISTINCT mention.memory_id AS id
+     FROM memory_entity_mentions mention JOIN memories m ON m.id = mention.memory_id
+     WHERE mention.entity_id IN (${marks(reached)}) AND m.is_deleted = 0 LIMIT ${MAX_MEMORIES}`,
+    reached,
   );
   return new Set(memories.map((row) => row.id));
 }

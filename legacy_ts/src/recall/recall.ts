@@ -1,9 +1,10 @@
 /** Hybrid search, step by step. Filters hold for keyword hits and traversal, not for vector hits; deleted rows are found. */
 import type { Daemon } from "../daemon_state.ts";
+import { marks } from "../database.ts";
 import { filterClause } from "../filter.ts";
 import type { MemoryConfig } from "../memory_config.ts";
 import { nearestMemories } from "../vector_table.ts";
-import { attempt, type Candidate, type RecallRequest, selectIn } from "./candidates.ts";
+import { attempt, type Candidate, type RecallRequest } from "./candidates.ts";
 import { boostByGraph } from "./graph.ts";
 import { scoreKeywords, toMatchExpression } from "./keyword.ts";
 import { mergeScores } from "./merge.ts";
@@ -82,10 +83,9 @@ function loadResults({ database, logger }: Daemon, chosen: readonly Candidate[],
 
   attempt(logger, "Failed to update access tracking", () =>
     database.write((connection) =>
-      selectIn(
-        connection,
-        (marks) =>
-          `UPDATE memories SET last_accessed = datetime('now'), access_count = access_count + 1 WHERE id IN (${marks})`,
+      connection.run(
+        `UPDATE memories SET last_accessed = datetime('now'), access_count = access_count + 1
+         WHERE id IN (${marks(ids)})`,
         ids,
       ),
     ),

@@ -1,7 +1,7 @@
 /** Memories that are recalled often and lately rank higher. */
-import type { Connection } from "../database.ts";
+import { type Connection, marks } from "../database.ts";
 import type { SearchConfig } from "../memory_config.ts";
-import { type Candidate, selectIn, sortByScore } from "./candidates.ts";
+import { type Candidate, sortByScore } from "./candidates.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -16,10 +16,10 @@ export function boostRehearsed(
   candidates: Candidate[],
   { weight, halfLifeDays }: SearchConfig["rehearsal"],
 ): void {
-  const rows = selectIn<Access>(
-    connection,
-    (marks) => `SELECT id, access_count, last_accessed FROM memories WHERE id IN (${marks})`,
-    candidates.map((candidate) => candidate.id),
+  const ids = candidates.map((candidate) => candidate.id);
+  const rows = connection.all<Access>(
+    `SELECT id, access_count, last_accessed FROM memories WHERE id IN (${marks(ids)})`,
+    ids,
   );
   const accesses = new Map(rows.map((row) => [row.id, row]));
   const now = Date.now();

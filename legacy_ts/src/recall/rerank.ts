@@ -2,9 +2,9 @@
  * Orders the best candidates again by likeness to the query vector, where there is one, and then gives them their rank
  * as score: place i of n gets 1 - i/n. Candidates behind the cut keep their old score, which can now be the higher one.
  */
-import type { Connection } from "../database.ts";
+import { type Connection, marks } from "../database.ts";
 import { fromBlob } from "../vector_table.ts";
-import { type Candidate, selectIn, sortByScore } from "./candidates.ts";
+import { type Candidate, sortByScore } from "./candidates.ts";
 
 const SIMILARITY_WEIGHT = 0.3;
 
@@ -23,11 +23,10 @@ export function rerank(
 }
 
 function orderBySimilarity(connection: Connection, head: readonly Candidate[], queryVector: Float32Array): Candidate[] {
-  const rows = selectIn<{ source_id: string; vector: Uint8Array }>(
-    connection,
-    (marks) =>
-      `SELECT source_id, vector FROM embeddings WHERE source_type = 'memory' AND source_id IN (${marks})`,
-    head.map((candidate) => candidate.id),
+  const ids = head.map((candidate) => candidate.id);
+  const rows = connection.all<{ source_id: string; vector: Uint8Array }>(
+    `SELECT source_id, vector FROM embeddings WHERE source_type = 'memory' AND source_id IN (${marks(ids)})`,
+    ids,
   );
   const vectors = new Map(rows.map((row) => [row.source_id, fromBlob(row.vector)]));
   const blended = head.map((candidate) => {

@@ -1,7 +1,6 @@
 /** Recall's result objects, and the rationales that are added to decisions. */
 import { roundTo2 } from "../coercion.ts";
-import type { Connection } from "../database.ts";
-import { selectIn } from "./candidates.ts";
+import { type Connection, marks } from "../database.ts";
 
 const COLUMNS = ["id", "content", "type", "tags", "pinned", "importance", "who", "project", "created_at"];
 const MAX_RATIONALES = 10;
@@ -29,7 +28,7 @@ export interface RecallResult extends Omit<MemoryRow, "pinned"> {
 
 /** Rows in no particular order; deleted ones too. */
 export function loadRows(connection: Connection, ids: readonly string[]): MemoryRow[] {
-  return selectIn(connection, (marks) => `SELECT ${COLUMNS.join(", ")} FROM memories WHERE id IN (${marks})`, ids);
+  return connection.all(`SELECT ${COLUMNS.join(", ")} FROM memories WHERE id IN (${marks(ids)})`, ids);
 }
 
 export function toResult(row: MemoryRow, score: number, source: string, maxChars: number): RecallResult {
@@ -56,19 +55,18 @@ export function toResult(row: MemoryRow, score: number, source: string, maxChars
 export function findRationales(connection: Connection, results: readonly RecallResult[]): MemoryRow[] {
   const decisions = results.filter((result) => result.type === "decision").map((result) => result.id);
   if (decisions.length === 0) return [];
-  const entities = selectIn<{ entity_id: string }>(
-    connection,
-    (marks) => `SELECT DISTINCT entity_id FROM memory_entity_mentions WHERE memory_id IN (${marks})`,
+  const mentioned = connection.all<{ id: string }>(
+    `SELECT DISTINCT entity_id AS id FROM memory_entity_mentions WHERE memory_id IN (${marks(decisions)})`,
     decisions,
   );
-  if (entities.length === 0) return [];
-  const rows = selectIn<MemoryRow>(
-    connection,
-    (marks) =>
-      `SELECT DISTINCT ${COLUMNS.map((column) => `m.${column}`).join(", ")}
-       FROM memory_entity_mentions mention JOIN memories m ON m.id = mention.memory_id
-       WHERE mention.entity_id IN (${marks}) AND m.type = 'rationale' AND m.is_deleted = 0 LIMIT ${MAX_RATIONALES}`,
-    entities.map((row) => row.entity_id),
+  if (mentioned.length === 0) return [];
+  const entities = mentioned.map((row) => row.id);
+  const rows = connection.all<MemoryRow>(
+    `SELECT DISTINCT ${COLUMNS.map((column) => `m.${column}`).join(", ")}
+     FROM memory_entity_mentions mention JOIN memories m ON m.id = mention.memory_id
+     WHERE mention.entity_id IN (${marks(entities)}) AND m.type = 'rationale' AND m.is_deleted = 0
+     LIMIT ${MAX_RATIONALES}`,
+    entities,
   );
   const shown = new Set(results.map((result) => result.id));
   return rows.filter((row) => !shown.has(row.id));

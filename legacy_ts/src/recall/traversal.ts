@@ -2,9 +2,9 @@
  * Memories behind what is known about an entity: from focal entities along their aspects to attributes, then one hop
  * along dependencies. Found candidates rank higher, other memories that pass the filters are added.
  */
-import type { Connection } from "../database.ts";
+import { type Connection, marks } from "../database.ts";
 import type { PipelineConfig } from "../pipeline_config.ts";
-import { boost, type Candidate, Deadline, entityTokens, selectIn, sortByScore } from "./candidates.ts";
+import { boost, type Candidate, Deadline, entityTokens, sortByScore } from "./candidates.ts";
 
 const MAX_NAMED_ENTITIES = 20;
 
@@ -88,13 +88,10 @@ function walk(
     visit(entity);
   }
   if (deadline.passed) return memories;
-  const targets = selectIn<{ id: string }>(
-    connection,
-    (marks) =>
-      `SELECT target_entity_id AS id FROM entity_dependencies
-       WHERE agent_id = ? AND source_entity_id IN (${marks}) AND strength >= ? ORDER BY strength DESC LIMIT ?`,
-    focal,
-    (ids) => [agentId, ...ids, config.minDependencyStrength, config.maxDependencyHops],
+  const targets = connection.all<{ id: string }>(
+    `SELECT target_entity_id AS id FROM entity_dependencies
+     WHERE agent_id = ? AND source_entity_id IN (${marks(focal)}) AND strength >= ? ORDER BY strength DESC LIMIT ?`,
+    [agentId, ...focal, config.minDependencyStrength, config.maxDependencyHops],
   );
   for (const { id } of targets) {
     if (deadline.passed) break;
@@ -111,15 +108,12 @@ function loadMissing(
   filter: Traversal["filter"],
 ): { id: string; importance: number }[] {
   if (ids.length === 0) return [];
-  return selectIn(
-    connection,
-    (marks) =>
-      `SELECT m.id, COALESCE(MAX(attribute.importance), m.importance, 0.5) AS importance
-       FROM memories m LEFT JOIN entity_attributes attribute
-         ON attribute.memory_id = m.id AND attribute.agent_id = ? AND attribute.status = 'active'
-       WHERE m.id IN (${marks}) AND m.is_deleted = 0${filter.sql}
-       GROUP BY m.id, m.importance`,
-    ids,
-    (values) => [agentId, ...values, ...filter.bindings],
+  return connection.all(
+    `SELECT m.id, COALESCE(MAX(attribute.importance), m.importance, 0.5) AS importance
+     FROM memories m LEFT JOIN entity_attributes attribute
+       ON attribute.memory_id = m.id AND attribute.agent_id = ? AND attribute.status = 'active'
+     WHERE m.id IN (${marks(ids)}) AND m.is_deleted = 0${filter.sql}
+     GROUP BY m.id, m.importance`,
+    [agentId, ...ids, ...filter.bindings],
   );
 }

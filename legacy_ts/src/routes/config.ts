@@ -54,7 +54,10 @@ function readConfigFiles(home: string): ConfigFile[] {
     const stat = statSync(path);
     if (stat.isFile()) files.push({ name, content: readFileSync(path, "utf-8"), size: stat.size });
   }
-  const rank = (name: string): number => (LISTED_FIRST.indexOf(name) + LISTED_FIRST.length + 1) % (LISTED_FIRST.length + 1);
+  const rank = (name: string): number => {
+    const place = LISTED_FIRST.indexOf(name);
+    return place === -1 ? LISTED_FIRST.length : place;
+  };
   return files.sort((a, b) => rank(a.name) - rank(b.name) || a.name.localeCompare(b.name));
 }
 

@@ -2,7 +2,7 @@
 import type { App } from "../app.ts";
 import type { Daemon } from "../daemon_state.ts";
 import { listLogFiles, readRecentEntries } from "../log_files.ts";
-import type { LogEntry } from "../logger.ts";
+import type { LogEntry, Logger } from "../logger.ts";
 
 export function logRoutes(app: App, { logger }: Daemon): void {
   app.get("/api/logs", (c) => {
@@ -19,18 +19,26 @@ export function logRoutes(app: App, { logger }: Daemon): void {
 
   // Server-sent events without ids, retry or heartbeat: a silent daemon is a silent stream.
   app.get("/api/logs/stream", (c) => {
-    const encoder = new TextEncoder();
-    const events = new ReadableStream({
-      start(controller) {
-        const send = (data: LogEntry | { type: "connected" }): void =>
-          controller.enqueue(encoder.encode(`data: ${JSON.stringify(data)}\n\n`));
-        const unsubscribe = logger.subscribe(send);
-        c.req.raw.signal.addEventListener("abort", unsubscribe);
-        send({ type: "connected" });
-      },
-    });
-    return new Response(events, {
+    // HEAD would subscribe without ever reading.
+    const body = c.req.method === "HEAD" ? null : eventStream(logger, c.req.raw.signal);
+    return new Response(body, {
       headers: { "Content-Type": "text/event-stream", "Cache-Control": "no-cache", Connection: "keep-alive" },
     });
+  });
+}
+
+/** A greeting, then every log entry from now on, until the reader goes away. */
+function eventStream(logger: Logger, gone: AbortSignal): ReadableStream {
+  const encoder = new TextEncoder();
+  let unsubscribe = (): void => {};
+  return new ReadableStream({
+    start(controller) {
+      const send = (data: LogEntry | { type: "connected" }): void =>
+        controller.enqueue(encoder.encode(`data: ${JSON.stringify(data)}\n\n`));
+      unsubscribe = logger.subscribe(send);
+      gone.addEventListener("abort", () => unsubscribe());
+      send({ type: "connected" });
+    },
+    cancel: () => unsubscribe(),
   });
 }

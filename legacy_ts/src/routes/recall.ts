@@ -3,8 +3,8 @@ import type { App } from "../app.ts";
 import { roundTo2 } from "../coercion.ts";
 import { parseTagsColumn } from "../content.ts";
 import type { Daemon } from "../daemon_state.ts";
+import { marks } from "../database.ts";
 import { readMemoryConfig } from "../memory_config.ts";
-import { selectIn } from "../recall/candidates.ts";
 import { recall } from "../recall/recall.ts";
 import { INVALID_JSON, readJson } from "../request.ts";
 import { fromBlob, nearestMemories } from "../vector_table.ts";
@@ -77,9 +77,8 @@ export function recallRoutes(app: App, daemon: Daemon): void {
 function loadSimilar({ database }: Daemon, ids: readonly string[]): SimilarRow[] {
   if (ids.length === 0) return [];
   return database.read((connection) =>
-    selectIn(
-      connection,
-      (marks) => `SELECT id, content, type, tags, confidence, created_at FROM memories WHERE id IN (${marks})`,
+    connection.all(
+      `SELECT id, content, type, tags, confidence, created_at FROM memories WHERE id IN (${marks(ids)})`,
       ids,
     ),
   );

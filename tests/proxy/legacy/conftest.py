@@ -17,7 +17,7 @@ Supervise = Callable[..., Awaitable[Supervised]]
 
 @pytest.fixture
 async def supervise(tmp_path: Path) -> AsyncIterator[Supervise]:
-    """`await supervise(behaviour)`: a started supervisor with such a daemon; None runs the stand-in of this checkout."""
+    """`await supervise(behaviour)`: a started supervisor with such a daemon; None runs legacy_ts."""
     running: list[Supervised] = []
 
     async def start(behaviour: str | None, policy: RestartPolicy = FAST, **more: Any) -> Supervised:

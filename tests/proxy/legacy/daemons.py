@@ -15,25 +15,25 @@ const home = process.env.SIGNET_PATH;
 const port = Number(process.env.SIGNET_PORT);
 mkdirSync(`${home}/memory`, { recursive: true });
 function openDatabase(version = 30) {
-  const db = new Database(`${home}/memory/memories.db`, { create: true });
+  const db = globalThis.db = new Database(`${home}/memory/memories.db`, { create: true });
   db.exec("PRAGMA journal_mode=WAL; PRAGMA busy_timeout=5000");
   db.exec("CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY)");
   db.exec(`INSERT OR IGNORE INTO schema_migrations VALUES (${version})`);
-  return db;
-}
+}  // Kept in a global: a collected Database closes its file.
 const pidPath = `${home}/.daemon/pid`;
 writeFileSync(pidPath, String(process.pid));
 process.on("SIGTERM", () => { if (existsSync(pidPath)) unlinkSync(pidPath); process.exit(0); });
 const health = { status: "healthy", db: true, pid: process.pid, version: "0.58.1", agentsDir: home };
-const bind = (fetch = () => Response.json(health)) => Bun.serve({ port, hostname: "127.0.0.1", idleTimeout: 60, fetch });
-function listen(fetch) {
-  for (;;) try { return bind(fetch); } catch { Bun.sleepSync(10); }  // a replacement waits for its predecessor's port
+function listen(fetch = () => Response.json(health)) {
+  const options = { port, hostname: "127.0.0.1", idleTimeout: 60, fetch };
+  // A replacement waits for its predecessor's port.
+  for (;;) try { return Bun.serve(options); } catch { Bun.sleepSync(10); }
 }
 """
 
 # One route per fault, so that a test chooses the moment.
 OBEDIENT = """
-const db = openDatabase();
+openDatabase();
 listen(async (request) => {
   const url = new URL(request.url);
   const seconds = Number(url.searchParams.get("seconds"));
@@ -42,8 +42,9 @@ listen(async (request) => {
     case "/compute": setTimeout(() => { const end = Date.now() + seconds * 1000; while (Date.now() < end); }, 5); break;
     case "/hang": setTimeout(() => Bun.sleepSync(seconds * 1000), 5); break;
     case "/print": {
-      const line = "x".repeat(99) + "\\n";
-      for (let left = Number(url.searchParams.get("bytes")); left > 0; left -= 65_500) process.stdout.write(line.repeat(655));
+      const block = ("x".repeat(99) + "\\n").repeat(655);
+      for (let left = Number(url.searchParams.get("bytes")); left > 0; left -= block.length)
+        process.stdout.write(block);
       break;
     }
     case "/environment": return Response.json({ environment: process.env, cwd: process.cwd(), args: process.argv });

@@ -19,6 +19,7 @@ from proxy.home import PidFile, create_home
 from proxy.journal import Journal
 from proxy.legacy import LegacyState, LegacyStatus, RestartPolicy, SupervisedLegacy
 from proxy.legacy.ports import free_port
+from proxy.legacy.processes import look
 from proxy.settings import Settings
 
 # Short, but with room for two busy processors: `grace_s` is longer than a starved event loop stays away.
@@ -130,20 +131,15 @@ async def until(condition: Callable[[], Any], within_s: float = 10.0, explain: C
 
 
 def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """Whether the process runs; one that is dead and waits for its parent to notice does not."""
+    sample = look(pid)
+    return sample is not None and sample.state != "Z"
 
 
 def group_is_alive(group: int) -> bool:
-    """Whether the process group has a member, a zombie that its parent has not collected yet included."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """Whether a process of the group runs."""
+    listed = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+    return any(line.split()[0] == str(group) and "Z" not in line.split()[1] for line in listed.splitlines())
 
 
 def kill(pid: int | None, number: signal.Signals = signal.SIGKILL) -> None:

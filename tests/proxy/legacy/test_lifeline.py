@@ -14,8 +14,8 @@ import pytest
 
 from proxy.legacy.ports import free_port, is_free
 from tests.proxy.legacy import daemons
-from tests.proxy.legacy.running import child_pid, environment_for, group_is_alive, in_another_process, until
 from tests.proxy.legacy.running import build as build_supervised
+from tests.proxy.legacy.running import child_pid, environment_for, group_is_alive, in_another_process, until
 
 CHECKOUT_PATH = Path(__file__).parents[3]
 
@@ -35,7 +35,9 @@ def proxy_like(home: Path, port: int, daemon: Path | None) -> Iterator[tuple[sub
             process.kill()
 
 
-@pytest.mark.parametrize("behaviour", [daemons.OBEDIENT, daemons.IGNORES_SIGTERM, None])
+@pytest.mark.parametrize(
+    "behaviour", [daemons.OBEDIENT, daemons.IGNORES_SIGTERM, None], ids=["obedient", "ignores SIGTERM", "stand-in"]
+)
 async def test_when_the_proxy_is_killed_its_daemon_is_gone_and_the_port_free_within_two_seconds(
     tmp_path: Path, behaviour: str | None
 ) -> None:

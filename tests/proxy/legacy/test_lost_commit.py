@@ -1,15 +1,16 @@
 """The hazard of a migrating first boot, with real processes: shown unprotected, then shown prevented.
 
 The legacy daemon is the stand-in, which migrates as Signet does. "Another program" is anything that opens and closes
-memories.db beside it: the sqlite3 command, a backup, our own native answers.
+memories.db beside it: the sqlite3 command, a backup, our own native answers. It runs as a process of its own here,
+because a second SQLite library in this one would drop the locks of the first.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from proxy.legacy.child import Child, Launch
@@ -19,7 +20,7 @@ from proxy.legacy.ports import free_port
 from proxy.legacy.probe import Prober
 from proxy.legacy.processes import ON_LINUX
 from tests.proxy.legacy.conftest import Supervise
-from tests.proxy.legacy.running import Supervised, environment_for, in_another_process
+from tests.proxy.legacy.running import Supervised, environment_for, in_another_process, kill
 
 OPEN_READ_CLOSE = """
 import sqlite3, sys
@@ -41,7 +42,9 @@ connection.close()
 
 def ids(database_path: Path) -> set[str]:
     """Ids of all memories, read by another process."""
-    source = "import sqlite3, sys; print(*[r[0] for r in sqlite3.connect(sys.argv[1]).execute('SELECT id FROM memories')])"
+    source = (
+        "import sqlite3, sys; print(*[r[0] for r in sqlite3.connect(sys.argv[1]).execute('SELECT id FROM memories')])"
+    )
     return set(in_another_process(source, str(database_path)).split())
 
 
@@ -68,8 +71,6 @@ async def first_boot(tmp_path: Path) -> AsyncIterator[tuple[Child, int, Path]]:
 
 
 async def remember(port: int, content: str) -> str:
-    import httpx
-
     async with httpx.AsyncClient(trust_env=False) as client:
         reply = await client.post(f"http://127.0.0.1:{port}/api/memory/remember", json={"content": content})
     return str(reply.json()["id"])
@@ -112,11 +113,7 @@ async def test_commits_survive_a_daemon_that_is_killed_while_other_programs_come
     first = await supervised.ready()
     database = supervised.settings.database_path
     ours = await remember(supervised.legacy.address[1], "in the WAL when the daemon dies")
-    assert first.pid is not None
-    import os
-    import signal
-
-    os.kill(first.pid, signal.SIGKILL)
+    kill(first.pid)
     in_another_process(COMMIT_A_ROW, str(database))
     in_another_process(OPEN_READ_CLOSE, str(database))
     await supervised.next_child(first.pid)
@@ -146,8 +143,3 @@ print(*sqlite3.connect(sys.argv[1]).execute("PRAGMA wal_checkpoint(TRUNCATE)").f
 """
     busy, left, moved = in_another_process(source, str(supervised.settings.database_path)).split()
     assert (busy, left, moved) == ("0", "0", "0")
-
-
-def test_this_process_uses_no_second_sqlite_on_the_database() -> None:
-    """`sqlite3` is imported here only to say so: a connection of it in this process would drop the anchor's lock."""
-    assert sqlite3.sqlite_version

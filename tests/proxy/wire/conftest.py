@@ -55,8 +55,13 @@ def own_wire(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
 
 
 def hang_up(line: Wire) -> None:
+    """Clients first, and a round trip behind them, so that the proxy knows they have gone when the upstream goes.
+
+    Otherwise it may try a GET again on a fresh connection, which would arrive in the next test.
+    """
     for client in line.clients:
-        client.close()
+        client.reset()
+    line.proxy.wait_until_live()
     line.upstream.forget_all()
 
 

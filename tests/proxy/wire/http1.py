@@ -9,7 +9,6 @@ import struct
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
 
 Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
@@ -58,12 +57,7 @@ class Connection:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = sock
         self.buffer = bytearray()
-
-    def __enter__(self) -> Connection:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        self._sending: Sending | None = None
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
@@ -76,14 +70,21 @@ class Connection:
                 return
 
     def send_in_background(self, data: bytes) -> Sending:
-        return Sending(self.socket, data)
+        self._sending = Sending(self.socket, data)
+        return self._sending
 
     def close(self) -> None:
+        """Close now; what is still being sent in the background is given up."""
+        if self._sending is not None:
+            self._sending.stop()
         self.socket.close()
 
     def reset(self) -> None:
-        """Abort with RST."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        """Abort with RST; nothing when it is closed already."""
+        if self._sending is not None:
+            self._sending.stop()
+        if self.socket.fileno() >= 0:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
     def finish_sending(self) -> None:
@@ -195,15 +196,22 @@ class Sending:
         self._data = memoryview(data)
         self.sent = 0
         self.error: OSError | None = None
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            while self.sent < len(self._data):
-                self.sent += self._socket.send(self._data[self.sent : self.sent + 65_536])
+            while self.sent < len(self._data) and not self._stopped:
+                if select.select([], [self._socket], [], 0.02)[1]:
+                    self.sent += self._socket.send(self._data[self.sent : self.sent + 65_536])
         except OSError as error:
             self.error = error
+
+    def stop(self) -> None:
+        """Send no more: a socket that a thread is still sending on is not closed by `close`."""
+        self._stopped = True
+        self._thread.join(5)
 
     def stalls(self, still_for_s: float = 0.4) -> int:
         """Bytes sent when nothing more went out for `still_for_s`; len(data) when all did."""

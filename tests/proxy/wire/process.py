@@ -33,7 +33,7 @@ class ProxyProcess:
             stderr=self._stderr,
         )
         try:
-            self._wait_until_live()
+            self.wait_until_live()
         except BaseException:
             self.stop()
             raise
@@ -63,7 +63,8 @@ class ProxyProcess:
             self._process.wait(10)
         self._stderr.close()
 
-    def _wait_until_live(self) -> None:
+    def wait_until_live(self) -> None:
+        """Return when the proxy has answered. Raises AssertionError with its stderr when it has ended or never does."""
         deadline = time.monotonic() + START_DEADLINE_S
         while not self._is_live():
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -41,10 +42,15 @@ def test_megabyte_of_fields_is_refused_before_it_has_all_been_sent(wire: Wire) -
 
 
 def test_endless_field_of_a_client_that_does_not_read_ends_its_connection(wire: Wire) -> None:
+    """A refused client may go on for a moment, so that it can read why; then it is closed whatever it still sends."""
     client = wire.client()
-    sending = client.send_in_background(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Endless: " + b"v" * 50_000_000)
-    sending.finish(within_s=10)
-    assert sending.error is not None, "50 MB of one field were accepted"
+    client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Endless: " + b"v" * 20_000)
+    begin = time.monotonic()
+    with suppress(OSError):
+        while time.monotonic() - begin < 8:
+            client.send(b"v" * 1_000)
+            wire.upstream.got_nothing_for(0.02)
+    assert time.monotonic() - begin < 8
 
 
 def test_head_in_pieces_beyond_16_kib_is_refused(wire: Wire) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.proxy.wire.http1 import Ended
 from tests.proxy.wire.wire import LAST_CHUNK, Wire, chunks, get, message, ok
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -128,7 +129,10 @@ def test_framing_fields_in_reply_trailers_do_not_reach_the_client(wire: Wire, tr
     upstream.send(CHUNKED + chunks(b"hello"))
     client.read_reply_head()
     upstream.send(b"0\r\n" + trailer + b"\r\n\r\n")
-    assert client.read_chunked() == (b"hello", ())
+    try:
+        assert client.read_chunked() == (b"hello", ())
+    except Ended:
+        return  # refused with the whole reply
 
 
 def test_connection_is_reused_behind_trailers(wire: Wire) -> None:
