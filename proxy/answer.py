@@ -29,7 +29,9 @@ class Answerer:
         self._mcp_limit = mcp_limit
         self._mcp_in_flight = 0
 
-    async def answer(self, exchange: Exchange, match: Match, claims: Claims | None, terms: Terms, *, local: bool) -> None:
+    async def answer(
+        self, exchange: Exchange, match: Match, claims: Claims | None, terms: Terms, *, local: bool
+    ) -> None:
         override = exchange.head.fields.get(b"x-signet-route")
         if self._cutover.answers_natively(match.group, override, local=local):
             await self._natively(exchange, match, claims, terms)

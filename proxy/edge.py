@@ -22,7 +22,7 @@ from proxy.settings import LOOPBACK_NAMES, Settings
 
 ROUTE_OVERRIDE: Final = b"x-signet-route"
 CACHE_ENTRIES: Final = 1024
-CACHED_BYTES: Final = 256  # of Host and Origin together
+CACHED_BYTES: Final = 1024  # of Host, Origin and Authorization together
 
 # Nothing else reaches legacy: its adapter puts this text before the target and parses both as one URL, so that
 # "127.1/api" would become a path of its own.
@@ -60,7 +60,7 @@ class Edge:
         self._origins = frozenset(origin.lower().encode() for origin in settings.allowed_origins)
         self._proxies = settings.trusted_proxies
         self._local_host = f"localhost:{settings.port}".encode()
-        self._seen: dict[tuple[str | None, bytes, bytes], Caller | Refusal] = {}
+        self._seen: dict[_Key, Caller | Refusal] = {}
         self._auth = auth
 
     @property
@@ -75,18 +75,16 @@ class Edge:
     def look(self, head: Head) -> Caller | Refusal:
         """The caller, or the refusal that it gets whatever it asks for. A refusal from here carries no CORS grant."""
         fields = head.fields
-        host, origin = fields.get(b"host", b""), fields.get(b"origin", b"")
         names = b"\n".join(fields)
-        if b"authorization" in fields or any(sign in names for sign in _FORWARDING_SIGNS):
-            return self._judge(head, host, origin)
-        key = (head.peer, host, origin)
+        if any(sign in names for sign in _FORWARDING_SIGNS):
+            return self._judge(head)
+        authorization = fields.get(b"authorization", b"")
+        key = (head.peer, fields.get(b"host", b""), fields.get(b"origin", b""), authorization)
         verdict = self._seen.get(key)
-        if verdict is None:
-            verdict = self._judge(head, host, origin)
-            if len(host) + len(origin) <= CACHED_BYTES:
-                if len(self._seen) >= CACHE_ENTRIES:
-                    self._seen.clear()
-                self._seen[key] = verdict
+        if verdict is None or (authorization and _expired(verdict)):
+            verdict = self._judge(head)
+            if not authorization or (isinstance(verdict, Caller) and verdict.claims):
+                self._remember(key, verdict)
         return verdict
 
     def preflight(self, head: Head, caller: Caller) -> Reply:
@@ -102,7 +100,16 @@ class Edge:
         # Legacy's order: by name, then the content type of the empty text.
         return Reply(204, b"", (*sorted(fields.items()), (b"content-type", b"text/plain; charset=UTF-8")))
 
-    def _judge(self, head: Head, host: bytes, origin: bytes) -> Caller | Refusal:
+    def _remember(self, key: _Key, verdict: Caller | Refusal) -> None:
+        _, host, origin, authorization = key
+        if len(host) + len(origin) + len(authorization) > CACHED_BYTES:
+            return
+        if len(self._seen) >= CACHE_ENTRIES:
+            self._seen.clear()
+        self._seen[key] = verdict
+
+    def _judge(self, head: Head) -> Caller | Refusal:
+        host, origin = head.fields.get(b"host", b""), head.fields.get(b"origin", b"")
         if host and not _HOST.fullmatch(host):
             return Refusal(
                 400, f"Host {_shown(host)} is no host name: expected a name or address with an optional port"
@@ -197,7 +204,12 @@ class Edge:
 
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Key = tuple[str | None, bytes, bytes, bytes]  # peer, Host, Origin, Authorization
 _OVERRIDE_ONLY: Final = frozenset({ROUTE_OVERRIDE})
+
+
+def _expired(verdict: Caller | Refusal) -> bool:
+    return isinstance(verdict, Caller) and verdict.claims is not None and time.time() >= verdict.claims.exp
 
 
 def _forwarding_fields(fields: Mapping[bytes, bytes]) -> frozenset[bytes]:

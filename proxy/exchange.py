@@ -53,8 +53,8 @@ class Exchange:
     __slots__ = (
         "_buffer",
         "_buffered",
-        "_framing",
         "_client_slow",
+        "_framing",
         "_out",
         "_sink",
         "_waiter",
@@ -302,11 +302,11 @@ class Exchange:
 
     # ---- upgrade
 
-    def open_tunnel(self, status: int, reason: bytes, fields: Iterable[Field], deliver: Callable[[bytes], None]) -> None:
+    def open_tunnel(self, reason: bytes, fields: Iterable[Field], deliver: Callable[[bytes], None]) -> None:
         """Relay a 101 and hand the connection over: what the client sends goes to `deliver`, raw."""
         self.started = True
-        self.status = status
-        out = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
+        self.status = 101
+        out = [b"HTTP/1.1 101 %b\r\n" % reason]
         for name, value in fields:
             out += (name, b": ", value, b"\r\n")
         out.append(b"\r\n")

@@ -140,7 +140,7 @@ class Relay:
         connection = self._connection
         assert connection is not None
         fields = [*fields, (b"x-signet-served-by", b"legacy")]
-        self.exchange.open_tunnel(101, reason, fields, connection.send)
+        self.exchange.open_tunnel(reason, fields, connection.send)
         if rest:
             self.exchange.tunnel_write(rest)
 
@@ -272,9 +272,7 @@ class Forwarder:
     def __init__(self, settings: Settings, legacy: Legacy, loop: asyncio.AbstractEventLoop) -> None:
         self._settings = settings
         self._legacy = legacy
-        self.pool = Pool(
-            loop, idle_s=settings.upstream_idle_s, connect_timeout_s=settings.upstream_connect_timeout_s
-        )
+        self.pool = Pool(loop, idle_s=settings.upstream_idle_s, connect_timeout_s=settings.upstream_connect_timeout_s)
         self._relays: set[Relay] = set()
         legacy.subscribe(self._legacy_changed)
 

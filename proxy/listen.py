@@ -62,5 +62,7 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise PortTakenError(host, port) from error
-        raise BindError(f"cannot listen on {host}:{port}: {error.strerror}; check SIGNET_HOST and SIGNET_PORT") from error
+        raise BindError(
+            f"cannot listen on {host}:{port}: {error.strerror}; check SIGNET_HOST and SIGNET_PORT"
+        ) from error
     return listener

@@ -172,15 +172,16 @@ class Wire(HttpToolsProtocol):
     # ---- bytes in
 
     def data_received(self, data: bytes) -> None:
-        if self._lingering or self._rejected is not None:
-            self._discard(len(data))
-            return
         if self._tunnel is not None:
             self._tunnel(data)
-            return
-        if self._upgrading is not None:
+        elif self._upgrading is not None:
             self._keep_for_tunnel(self._upgrading, data)
-            return
+        elif self._lingering or self._rejected is not None:
+            self._discard(len(data))
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         if not self._in_head and self._receiving is None and not data.isascii():
             data = self._escape_target(data)
         self._made_progress = False

@@ -31,9 +31,11 @@ interface Row {
   readonly is_deleted: number;
 }
 
+const ROW = "SELECT content, pinned, version, is_deleted FROM memories WHERE id = ?";
+
 /** Runs in the caller's transaction. */
 export function forgetMemory(connection: Connection, forget: Forget): ForgetOutcome {
-  const row = connection.get<Row>("SELECT content, pinned, version, is_deleted FROM memories WHERE id = ?", [forget.id]);
+  const row = connection.get<Row>(ROW, [forget.id]);
   if (!row) return { status: "not_found" };
   const refusal = refuse(row, forget);
   if (refusal) return { status: refusal, currentVersion: row.version };

@@ -1,4 +1,4 @@
-/** The parts of agent.yaml that memory requests depend on; read again for each of them, so edits take effect at once. */
+/** The parts of agent.yaml that memory requests depend on; read again for each, so edits take effect at once. */
 import { lookUp, type Mapping, readAgentYaml, type Value } from "./agent_yaml.ts";
 import { type AuthConfig, readAuthConfig } from "./auth/config.ts";
 import { type PipelineConfig, readPipelineConfig } from "./pipeline_config.ts";

@@ -29,7 +29,8 @@ export function insertMemory(connection: Connection, memory: NewMemory): void {
   connection.run(
     `INSERT INTO memories
        (id, content, normalized_content, content_hash, who, why, project, importance, type, tags, pinned, is_deleted,
-        extraction_status, embedding_model, extraction_model, created_at, updated_at, updated_by, source_type, source_id)
+        extraction_status, embedding_model, extraction_model, created_at, updated_at, updated_by, source_type,
+        source_id)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, NULL, NULL, ?, ?, ?, ?, ?)`,
     [
       memory.id,

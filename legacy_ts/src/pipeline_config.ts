@@ -1,5 +1,5 @@
 /**
- * `memory.pipelineV2` of agent.yaml, every key of it, because `/api/status` shows the whole of it. Of these, this daemon
+ * `memory.pipelineV2` of agent.yaml, every key of it, because `/api/status` shows the whole. Of these, this daemon
  * acts on `enabled`, `mutationsFrozen`, `guardrails`, `graph`, `traversal` and `reranker`; the rest belongs to workers
  * that it does not have. Booleans and numbers of another type count as absent; numbers are clamped, never rounded.
  */

@@ -115,7 +115,8 @@ CREATE INDEX idx_memories_importance ON memories (importance DESC);
 CREATE INDEX idx_memories_created ON memories (created_at DESC);
 CREATE INDEX idx_memories_is_deleted ON memories (is_deleted);
 CREATE INDEX idx_memories_extraction_status ON memories (extraction_status);
-CREATE UNIQUE INDEX idx_memories_content_hash_unique ON memories (content_hash) WHERE content_hash IS NOT NULL AND is_deleted = 0;
+CREATE UNIQUE INDEX idx_memories_content_hash_unique ON memories (content_hash)
+  WHERE content_hash IS NOT NULL AND is_deleted = 0;
 CREATE INDEX idx_memories_deleted_at ON memories (deleted_at) WHERE is_deleted = 1;
 CREATE UNIQUE INDEX idx_memories_idempotency_key ON memories (idempotency_key) WHERE idempotency_key IS NOT NULL;
 

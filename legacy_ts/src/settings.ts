@@ -1,4 +1,4 @@
-/** What the environment decides, read once. Everything that can change while the daemon runs is in agent.yaml instead. */
+/** What the environment decides, read once. What can change while the daemon runs is in agent.yaml instead. */
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 

@@ -1,6 +1,6 @@
 /**
- * sqlite-vec: the extension, the `vec_embeddings` table beside `embeddings`, and nearest neighbours. Vector search is an
- * extra: without the extension, or with vectors of another length, memories are still found by keyword.
+ * sqlite-vec: the extension, the `vec_embeddings` table beside `embeddings`, and nearest neighbours. Vector search is
+ * an extra: without the extension, or with vectors of another length, memories are still found by keyword.
  */
 import type { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";

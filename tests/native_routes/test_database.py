@@ -82,6 +82,7 @@ async def test_a_cancelled_caller_interrupts_its_statement(database: SqliteThrea
 
 async def test_time_in_the_queue_counts(database: SqliteThread) -> None:
     before = asyncio.ensure_future(database.run_within(0.3, execute, ENDLESS))
+    await asyncio.sleep(0)  # lets it be queued first
     with pytest.raises(DeadlineExceeded, match="before the statement began"):
         await database.run_within(0.1, execute, "SELECT 1")
     with pytest.raises(DeadlineExceeded):

@@ -14,7 +14,7 @@ from proxy.caps import sets_of
 from proxy.cutover import Cutover, CutoverError, Facts, Mode
 from proxy.journal import Journal
 from proxy.settings import Settings
-from tests.deadline import until
+from tests.proxy.legacy.running import until
 
 PROVEN = Facts(legacy_state="ready", contract_version="0.58.1", schema_version=30, lock_visible=True)
 

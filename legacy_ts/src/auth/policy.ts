@@ -34,7 +34,7 @@ export function refusePermission(claims: Claims | null, permission: Permission):
   return `role '${claims.role}' lacks '${permission}' permission`;
 }
 
-/** Why a token with a project scope may not touch a row of this project; null when it may. Rows without one are free. */
+/** Why a token bound to a project may not touch a row of this one; null when it may. Rows without project are free. */
 export function refuseProject(claims: Claims, scope: Scope, project: string | null): string | null {
   if (claims.role === "admin" || !scope.project || !project || scope.project === project) return null;
   return `scope restricted to project '${scope.project}'`;

@@ -1,4 +1,4 @@
-/** Hybrid search, step by step. Filters hold for keyword hits and traversal, not for vector hits; deleted rows are found. */
+/** Hybrid search. Filters hold for keyword hits and traversal, not for vector hits; deleted rows are found. */
 import type { Daemon } from "../daemon_state.ts";
 import { marks } from "../database.ts";
 import { filterClause } from "../filter.ts";
