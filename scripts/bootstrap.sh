@@ -1,5 +1,5 @@
-# Sourced by the other scripts: makes .venv and legacy_ts/node_modules when they are missing or out of date.
-# Usage: . scripts/bootstrap.sh LOCK_FILE, from the top of the checkout. Only what is locked is installed.
+# Sourced by the other scripts, from the top of the checkout: functions that make .venv and legacy_ts/node_modules when
+# they are missing or out of date. Only what is locked is installed.
 
 fail() {
     printf '%s\n' "$*" >&2
@@ -43,5 +43,3 @@ install_legacy_packages() {
     (cd legacy_ts && "$bun" install --frozen-lockfile >&2) || return 1
     printf '%s' "$wanted" >"$stamp"
 }
-
-install_python_packages "$1"

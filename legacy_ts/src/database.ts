@@ -2,7 +2,7 @@
  * The one database of a home: a write connection for the life of the process and a few pooled read connections.
  * Statements are synchronous, so a handler that does not await is atomic towards every other request.
  */
-import { Database, type SQLQueryBindings } from "bun:sqlite";
+import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
 import { openSchema } from "./open_schema.ts";
 import type { VectorExtension } from "./vector_table.ts";
 
@@ -21,15 +21,25 @@ export class Connection {
   constructor(readonly sqlite: Database) {}
 
   all<Row>(sql: string, bindings: Bindings = []): Row[] {
-    return this.sqlite.prepare(sql).all(...(bindings as SQLQueryBindings[])) as Row[];
+    return this.execute(sql, (statement) => statement.all(...(bindings as SQLQueryBindings[])) as Row[]);
   }
 
   get<Row>(sql: string, bindings: Bindings = []): Row | null {
-    return this.sqlite.prepare(sql).get(...(bindings as SQLQueryBindings[])) as Row | null;
+    return this.execute(sql, (statement) => statement.get(...(bindings as SQLQueryBindings[])) as Row | null);
   }
 
   run(sql: string, bindings: Bindings = []): void {
-    this.sqlite.prepare(sql).run(...(bindings as SQLQueryBindings[]));
+    this.execute(sql, (statement) => statement.run(...(bindings as SQLQueryBindings[])));
+  }
+
+  // Finalized at once: the texts vary with the length of lists, and an open statement would keep a closed file open.
+  private execute<Result>(sql: string, use: (statement: Statement) => Result): Result {
+    const statement = this.sqlite.prepare(sql);
+    try {
+      return use(statement);
+    } finally {
+      statement.finalize();
+    }
   }
 }
 

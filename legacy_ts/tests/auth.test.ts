@@ -52,7 +52,8 @@ test("an admin makes tokens that work, and a refusal ends as a 500 text", async 
   const body = { role: "agent", scope: { project: "/p" }, ttlSeconds: 90 };
   const { json } = await send("POST", "/api/auth/token", body, bearer("admin"));
   const { json: whoami } = await send("GET", "/api/auth/whoami", undefined, { Authorization: `Bearer ${json.token}` });
-  expect(whoami).toMatchObject({ authenticated: true, mode: "team", claims: { sub: "token:agent", scope: { project: "/p" } } });
+  const claims = { sub: "token:agent", scope: { project: "/p" }, role: "agent" };
+  expect(whoami).toMatchObject({ authenticated: true, mode: "team", claims });
   expect(await send("POST", "/api/auth/token", { role: "root" }, bearer("admin"))).toMatchObject({ status: 400 });
   expect(await send("POST", "/api/auth/token", body, bearer("agent"))).toMatchObject({
     status: 500,

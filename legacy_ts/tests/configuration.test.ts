@@ -74,7 +74,7 @@ test("only booleans are feature flags, integer-like names first", () => {
 });
 
 test("the environment is trimmed, ports are read as a prefix, and loopback names become 127.0.0.1", () => {
-  const settings = readSettings({ SIGNET_PATH: "/h", SIGNET_PORT: " 4000abc ", SIGNET_HOST: "localhost", SIGNET_BIND: "::" });
-  expect(settings).toMatchObject({ port: 4000, host: "127.0.0.1", bindHost: "::", selfHost: "127.0.0.1" });
+  const env = { SIGNET_PATH: "/h", SIGNET_PORT: " 4000abc ", SIGNET_HOST: "localhost", SIGNET_BIND: "::" };
+  expect(readSettings(env)).toMatchObject({ port: 4000, host: "127.0.0.1", bindHost: "::", selfHost: "127.0.0.1" });
   expect(readSettings({ SIGNET_PATH: "/h", SIGNET_PORT: "70000" }).port).toBe(3850);
 });

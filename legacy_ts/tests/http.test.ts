@@ -36,14 +36,17 @@ test("the search path below /api/memory is a memory id", async () => {
 test("status has the contract's keys in its order", async () => {
   const { json } = await daemon.send("GET", "/api/status");
   expect(Object.keys(json)).toEqual([
-    "status", "version", "pid", "uptime", "startedAt", "port", "host", "bindHost", "agentsDir", "memoryDb", "pipelineV2",
-    "providerResolution", "logging", "activeSessions", "bypassedSessions", "agentCreatedAt", "health", "update", "embedding",
+    "status", "version", "pid", "uptime", "startedAt", "port", "host", "bindHost", "agentsDir", "memoryDb",
+    "pipelineV2", "providerResolution", "logging", "activeSessions", "bypassedSessions", "agentCreatedAt", "health",
+    "update", "embedding",
   ]);
   expect(json.pipelineV2.guardrails).toEqual({ maxContentChars: 500, chunkTargetChars: 300, recallTruncateChars: 500 });
 });
 
 test("config files are listed by importance, then by name", async () => {
-  for (const name of ["zz.md", "A.md", "b.md", "_x.md", "USER.md", "AGENTS.md"]) writeFileSync(join(daemon.home, name), "é");
+  for (const name of ["zz.md", "A.md", "b.md", "_x.md", "USER.md", "AGENTS.md"]) {
+    writeFileSync(join(daemon.home, name), "é");
+  }
   const { json } = await daemon.send("GET", "/api/config");
   expect(json.files.map((file: { name: string }) => file.name)).toEqual([
     "agent.yaml", "AGENTS.md", "USER.md", "_x.md", "A.md", "b.md", "zz.md",

@@ -110,8 +110,10 @@ test("deleted memories are still found", async () => {
 
 test("filters narrow keyword hits by type, tags, who, pin, importance and time", async () => {
   daemon.configure(PLAIN);
-  await daemon.send("POST", "/api/memory/remember", { content: "gnu one", tags: "plains,africa", who: "ann", importance: 0.2 });
-  await daemon.send("POST", "/api/memory/remember", { content: "critical: gnu must rest", who: "bob" });
+  const one = { content: "gnu one", tags: "plains,africa", who: "ann", importance: 0.2 };
+  for (const memory of [one, { content: "critical: gnu must rest", who: "bob" }]) {
+    await daemon.send("POST", "/api/memory/remember", memory);
+  }
   const found = async (filter: Record<string, unknown>): Promise<string[]> => contents(await recall("gnu", filter));
   expect(await found({ tags: "fric" })).toEqual(["gnu one"]);
   expect(await found({ who: "bob" })).toEqual(["gnu must rest"]);
@@ -146,14 +148,26 @@ test("similar needs a stored vector", async () => {
   });
 });
 
-test.if(Boolean(process.env.SIGNET_VEC_PATH))("neighbours in vector space are found without a shared word", async () => {
-  const tea = await remember("tea in a cup");
-  await remember("database dump");
-  const near = await daemon.send("GET", `/memory/similar?id=${tea}&k=50`);
-  expect(near.json.results.map((result: { id: string }) => result.id)).not.toContain(tea);
-  const reply = await recall("cupboard with teapot", { limit: 1 });
-  expect(reply.json).toMatchObject({ method: "hybrid", results: [{ content: "tea in a cup", source: "vector" }] });
-});
+// "teapot" and "cupboard" are near "tea" and "cup" to the embedder, and other words to the keyword index.
+const NEAR = { query: "cupboard with teapot", method: "hybrid" } as const;
+if (process.env.SIGNET_VEC_PATH) {
+  test("with sqlite-vec, neighbours in vector space are found without a shared word", async () => {
+    const tea = await remember("tea in a cup");
+    await remember("database dump");
+    const near = await daemon.send("GET", `/memory/similar?id=${tea}&k=50`);
+    expect(near.json.results).not.toEqual([]);
+    expect(near.json.results.map((result: { id: string }) => result.id)).not.toContain(tea);
+    const reply = await recall(NEAR.query, { limit: 1 });
+    expect(reply.json).toMatchObject({ ...NEAR, results: [{ content: "tea in a cup", source: "vector" }] });
+  });
+} else {
+  test("without sqlite-vec, vectors are stored and not searched", async () => {
+    const tea = await remember("tea in a cup");
+    expect((await daemon.send("GET", `/memory/similar?id=${tea}`)).json).toEqual({ results: [] });
+    expect((await recall(NEAR.query)).json).toEqual({ ...NEAR, results: [] });
+    expect(daemon.output()).toContain("SIGNET_VEC_PATH is not set");
+  });
+}
 
 test("knowledge about an entity pulls its memories up and in, and decisions bring their rationale", async () => {
   daemon.configure(PLAIN + NO_RERANK);

@@ -70,8 +70,8 @@ test("a lost full-text table is rebuilt with its rows", () => {
 
 test("the same text can be stored again only after the first was deleted", () => {
   open();
-  const insert = (id: string): void =>
-    void db.run("INSERT INTO memories (id, content, content_hash, created_at, updated_at) VALUES (?, 'x', 'h', '', '')", [id]);
+  const sql = "INSERT INTO memories (id, content, content_hash, created_at, updated_at) VALUES (?, 'x', 'h', '', '')";
+  const insert = (id: string): void => void db.run(sql, [id]);
   insert("a");
   expect(() => insert("b")).toThrow("UNIQUE constraint");
   db.run("UPDATE memories SET is_deleted = 1 WHERE id = 'a'");

@@ -8,7 +8,7 @@ GROUP = RouteGroup(
     name="hooks",
     phase=5,
     routes=(
-        # needs=None: documented so: a harness with any valid token may report its session.
+        # needs=None as documented: a harness with any valid token may report its session.
         Route("POST", "/api/hooks/session-start"),
         Route("POST", "/api/hooks/user-prompt-submit"),
         Route("POST", "/api/hooks/session-end"),

@@ -8,7 +8,7 @@ GROUP = RouteGroup(
     name="synthesis",
     phase=4,
     routes=(
-        # needs=None: documented so: a harness with any valid token may synthesise.
+        # needs=None as documented: a harness with any valid token may synthesise.
         Route("GET",  "/api/hooks/synthesis/config"),
         Route("POST", "/api/hooks/synthesis"),
         Route("POST", "/api/hooks/synthesis/complete"),

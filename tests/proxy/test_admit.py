@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
+from dataclasses import replace
 
 import pytest
 
 from native_routes import GROUPS
 from native_routes.agent_yaml import AuthPolicy, Limit, Mode
+from native_routes.declaration import Claims
 from native_routes.reply import Refusal
 from proxy.admit import PERMISSIONS, WINDOWS, Admission
 from proxy.head import Head
@@ -288,6 +291,17 @@ def test_windows_are_per_token_subject_else_per_actor_field_else_anonymous() -> 
     assert passed(at, "POST", forget, {**bearer("admin", sub="bob"), **ann}, NOW_S, 6) == 5
     assert passed(at, "POST", forget, anybody, NOW_S, 6) == 5
     assert passed(at, "POST", forget, {"x-signet-actor": "anonymous"}, NOW_S, 1) == 0
+
+
+def test_token_without_a_subject_counts_for_the_actor_field() -> None:
+    at, forget, ann = Admission(), b"/api/memory/forget", {"x-signet-actor": "ann"}
+    claims = Claims(sub=None, scope={}, role="admin", iat=0, exp=math.inf, raw={})
+    request = head("POST", forget, ann)
+    caller = replace(seen(edge("team"), request), claims=claims)
+
+    for _ in range(5):
+        assert at.check(request, caller, MATCHER.match("POST", forget), policy("team"), NOW_S) is None
+    assert passed(at, "POST", forget, ann, NOW_S, 1) == 0
 
 
 def test_request_without_permission_does_not_count_and_local_mode_has_no_limits() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -13,7 +14,8 @@ from native_routes.reply import Refusal
 from proxy.edge import CACHE_ENTRIES, Edge
 from proxy.head import Head
 from proxy.settings import Settings
-from tests.proxy.callers import LAN, LOOPBACK, bearer, edge, head, policy, seen
+from proxy.tokens import mint
+from tests.proxy.callers import LAN, LOOPBACK, SECRET, bearer, edge, head, policy, seen
 
 MODES: tuple[Mode, ...] = ("local", "hybrid", "team")
 SETTINGS = Settings.from_env({"HOME": "/nowhere"})
@@ -402,3 +404,26 @@ def test_proxy_package_is_never_imported_by_the_native_routes() -> None:
     code = "import sys, native_routes.agent_yaml; print([name for name in sys.modules if name.startswith('proxy')])"
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_remembered_token_is_refused_once_it_expires() -> None:
+    at = edge("team")
+    now_s = time.time()
+    brief = mint(SECRET, sub="a", role="admin", ttl_s=now_s % 1 + 0.3, now_s=now_s)  # seconds count from the whole one
+    request = head(fields={"authorization": f"Bearer {brief}"})
+    assert at.look(request) is at.look(request)
+
+    while seen(at, request).claims is not None:
+        assert time.time() < now_s + 5
+
+    assert time.time() > now_s + 0.3
+    assert seen(at, request).bad_token == "token expired"
+
+
+def test_remembered_token_does_not_vouch_for_another_one() -> None:
+    at = edge("team")
+    good = bearer("admin")
+    seen(at, head(fields=good))
+
+    for authorization in (good["authorization"] + "A", good["authorization"][:-3], "Bearer", ""):
+        assert seen(at, head(fields={"authorization": authorization})).claims is None
