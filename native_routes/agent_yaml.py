@@ -5,6 +5,7 @@ Not YAML: a line-based subset of which legacy's own parser is the only definitio
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -35,7 +36,7 @@ def parse(text: str) -> dict[str, Any]:
         if not content or content.startswith("#") or content in {"---", "..."}:
             continue
         indent = line.index(content)
-        while len(open_sections) > 1 and open_sections[-1][0] >= indent:
+        while open_sections[-1][0] >= indent:
             open_sections.pop()
         key, colon, value = content.partition(":")
         if not colon:
@@ -55,7 +56,8 @@ def _scalar(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
-        return int(text) if len(text) < 16 else int(float(text))
+        number = float(text)  # as every number of JavaScript: beyond 2**53 it rounds
+        return int(number) if math.isfinite(number) else number
     return float(text) if _DECIMAL.fullmatch(text) else text
 
 
@@ -76,7 +78,7 @@ def read_config(home_path: Path) -> ConfigFile:
         except FileNotFoundError:
             continue
         except OSError as error:
-            problem = f"{path} cannot be read: {error.strerror or error}"
+            problem = f"{path} cannot be read: {error.strerror}"
             continue
         values = parse(text)
         if not values:
@@ -178,7 +180,7 @@ def _read_secret(path: Path) -> tuple[bytes | None, str | None]:
     except FileNotFoundError:
         return None, None  # legacy creates it at its first boot in this mode
     except OSError as error:
-        return None, f"{path} cannot be read: {error.strerror or error}"
+        return None, f"{path} cannot be read: {error.strerror}"
     if not secret:
         return None, f"{path} is empty; anybody could sign tokens. Remove it, and a new one is made at the next start"
     if len(secret) < SECRET_BYTES:

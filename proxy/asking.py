@@ -58,6 +58,11 @@ def _judged(url: str, reply: httpx.Response) -> dict[str, Any]:
         body = None
     if not isinstance(body, dict) or "x-signet-served-by" not in reply.headers:
         raise NoProxyError(f"what answers on {url} is no signet-proxy; see `signet-proxy doctor` for who it is")
+    if reply.status_code in {401, 403}:
+        raise RefusedError(
+            f"{body.get('error')}. The proxy on {url} asks for an admin token: run this as the user who may read its "
+            ".daemon/auth-secret, with the same SIGNET_PATH"
+        )
     if reply.status_code >= 400:
         raise RefusedError(str(body.get("error", f"{url} answers {reply.status_code}")))
     return body

@@ -73,7 +73,7 @@ def sets_of(groups: Iterable[RouteGroup]) -> Mapping[str, tuple[str, ...]]:
 
 
 def cap_of(group: RouteGroup, facts: Facts, hold: str, evidence: EvidenceReader) -> Verdict:
-    """The cap of the group alone, without its set. `hold`: why it must stay with legacy whatever the facts; "" = nothing."""
+    """The group's own cap, its set left aside. `hold`: why it must stay with legacy, such as a freeze; "" = nothing."""
     missing = sum(route.handler is None for route in group.routes)
     if missing:
         return Mode.LEGACY, _unanswered(group, missing)

@@ -36,7 +36,11 @@ class CutoverError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GroupMode:
-    """One group as an operator sees it. `reason` is one sentence; `moves_with` names the rest of its set."""
+    """One group as an operator sees it.
+
+    `reason` says why the effective mode is what it is; `hold` why the cap is below native, "" when it is not;
+    `moves_with` names the rest of its set.
+    """
 
     group: str
     phase: int
@@ -45,6 +49,7 @@ class GroupMode:
     effective: Mode
     frozen: bool
     reason: str
+    hold: str
     moves_with: tuple[str, ...]
 
 
@@ -100,7 +105,7 @@ class Cutover:
         if override is None:
             return self._modes[group.name] is Mode.NATIVE
         row = self._table[group.name]
-        return forced_native(override, group, row.cap, row.effective, row.reason, local=local)
+        return forced_native(override, group, row.cap, row.effective, row.hold, local=local)
 
     def explain(self) -> list[GroupMode]:
         """Every group, in declaration order, as of now."""
@@ -236,7 +241,9 @@ class Cutover:
         else:
             reason = f"asked for {desired.word}, but moves with {lowest}, for which {effective.word} is asked"
         others = tuple(member for member in members if member != name)
-        return GroupMode(name, self._groups[name].phase, desired, cap, effective, name in self._freezes, reason, others)
+        return GroupMode(
+            name, self._groups[name].phase, desired, cap, effective, name in self._freezes, reason, hold, others
+        )
 
     def _take(self, loaded: Loaded, *, had_one: bool) -> None:
         """Put a reading of the file in force, or keep the last good one and say so."""

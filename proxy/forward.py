@@ -34,7 +34,7 @@ ANY_ORIGIN: tuple[Field, ...] = ((ALLOW_ORIGIN, b"*"),)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 RETRIED_METHODS = frozenset({"GET", "HEAD"})
 EXPECT_WAIT_S = 1.0
-REWRITE_LIMIT_BYTES = 1_048_576
+RECONNECT_S = 0.05
 
 log = structlog.get_logger(__name__)
 
@@ -325,13 +325,32 @@ class Forwarder:
                 return None
             if not self._may_repeat(exchange, error):
                 return self._explain(exchange, error)
-        try:
-            connection = await self.pool.connect()
-        except ConnectError as refused:
-            self._legacy.note_failure()
-            return Failure(503, "legacy_unreachable", str(refused), 1)
-        error = await self._relay(exchange, terms, connection)
+        fresh = await self._connect(exchange)
+        if isinstance(fresh, Failure):
+            return fresh
+        error = await self._relay(exchange, terms, fresh)
         return None if error is None else self._explain(exchange, error)
+
+    async def _connect(self, exchange: Exchange) -> UpstreamConnection | Failure:
+        """A fresh connection. Nothing was sent yet, so a request that changes nothing outlasts a restart here.
+
+        Our own child may be dead for some milliseconds before its supervisor knows.
+        """
+        loop, legacy = exchange.loop, self._legacy
+        waits = legacy.status.kind != "attached" and exchange.head.method in SAFE_METHODS
+        give_up_at = loop.time() + self._settings.restart_wait_s
+        while True:
+            try:
+                return await self.pool.connect()
+            except ConnectError as error:
+                legacy.note_failure()
+                if not waits or exchange.gone or loop.time() > give_up_at:
+                    return Failure(503, "legacy_unreachable", str(error), 1)
+            await asyncio.sleep(RECONNECT_S)
+            failure = None if legacy.accepts() else await self._await_legacy(exchange)
+            if failure is not None:
+                return failure
+            self.pool.set_address(legacy.address)
 
     async def _relay(self, exchange: Exchange, terms: Terms, connection: UpstreamConnection) -> UpstreamError | None:
         if exchange.gone:

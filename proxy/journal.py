@@ -66,9 +66,11 @@ class JournalHealth:
 class Journal:
     """One file, one thread. No method raises for what the disk does."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, reopen_every_s: float = _REOPEN_EVERY_S) -> None:
         self._path = path
+        self._reopen_every_s = reopen_every_s
         self._thread: SqliteThread | None = None
+        self._reopens_s: float | None = None  # when a failed open is tried again; None: open, or closed on purpose
         self._lock = threading.Lock()  # the counters are written on two threads
         self._lost = 0
         self._last_error: str | None = None
@@ -82,11 +84,15 @@ class Journal:
         return JournalHealth(is_open, self._lost, self._last_error, self._moved_aside)
 
     async def open(self) -> None:
-        """Open or create the file. When that fails, records are lost and counted until `open` succeeds."""
+        """Open or create the file. When that fails, records are lost and counted, and it is tried again once a minute
+        when something is asked."""
         try:
             await self._open_or_replace()
         except (DatabaseError, OSError) as error:
+            self._reopens_s = time.monotonic() + self._reopen_every_s
             self._complain(error, lost=0)
+        else:
+            self._reopens_s = None
 
     async def _open_or_replace(self) -> None:
         try:
@@ -97,14 +103,14 @@ class Journal:
 
     async def close(self) -> None:
         """Write what is queued and close."""
-        thread, self._thread = self._thread, None
+        thread, self._thread, self._reopens_s = self._thread, None, None
         if thread is not None:
             await thread.close()
 
     def record(self, kind: str, **fields: Any) -> None:
         """Keep one event; returns at once. Values that JSON does not know are kept as their text."""
         at = time.time()
-        text = json.dumps(fields, default=str)
+        text = json.dumps(fields, default=str, skipkeys=True)
         self._post(lambda connection: self._insert(connection, at, kind, text))
 
     async def recent(self, kind: str, limit: int) -> list[dict[str, Any]]:
@@ -153,8 +159,10 @@ class Journal:
         return await self._ask(lambda connection: connection.execute(statement, values).fetchall(), empty)
 
     async def _ask(self, work: Callable[[Connection], T], otherwise: T) -> T:
+        if self._reopens_s is not None and time.monotonic() >= self._reopens_s:
+            self._reopens_s = None  # two callers at once must not open two connections
+            await self.open()
         if self._thread is None:
-            self._complain(DatabaseError("the journal is not open"), lost=0)
             return otherwise
         try:
             return await self._thread.run(work)

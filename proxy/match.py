@@ -123,8 +123,8 @@ def _normal_path(target: bytes) -> str:
             return ""
         target = target[authority.end() :]
     path = target.partition(b"#")[0].partition(b"?")[0].decode(errors="replace") or "/"
-    if path.isascii() and "/." not in path and "\\" not in path and "%" not in path and not _ENCODED.search(path):
-        return path
+    if "/." not in path and "\\" not in path and "%" not in path:
+        return path  # what else is encoded below, the router decodes again
     resolved: list[str] = []
     segments = _SEPARATOR.split(path)[1:]
     for position, segment in enumerate(segments, 1):
@@ -166,5 +166,5 @@ def _decoded_run(run: str, keep: frozenset[int]) -> str:
         start = next(escapes)
         for _ in character.encode()[1:]:
             next(escapes)
-        pieces.append(run[start : start + 3] if len(character.encode()) == 1 and ord(character) in keep else character)
+        pieces.append(run[start : start + 3] if ord(character) in keep else character)
     return "".join(pieces)

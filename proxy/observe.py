@@ -30,13 +30,14 @@ class Log:
 
     def __init__(self, logs_path: Path, stream: TextIO | None = None) -> None:
         stream = sys.stderr if stream is None else stream
-        records: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LIMIT)
-        self._queue = _Queue(records)
+        self._records: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LIMIT)
+        self._queue = _Queue(self._records)
         self._file = _DailyFile(logs_path)
         self._stream = _Stream(stream)
         self._file.setFormatter(_formatter(structlog.processors.JSONRenderer()))
         self._stream.setFormatter(_formatter(_renderer_for(stream)))
-        self._listener = QueueListener(records, self._stream, self._file)
+        self._running = False
+        self._listener = QueueListener(self._records, self._stream, self._file)
 
     def start(self) -> None:
         root = logging.getLogger()
@@ -51,12 +52,23 @@ class Log:
             cache_logger_on_first_use=True,
         )
         self._listener.start()
+        self._running = True
 
     def stop(self) -> None:
-        self._listener.stop()
+        if self._running:
+            self._running = False
+            self._listener.stop()
         self._file.close()
         logging.getLogger().handlers[:] = []
         structlog.reset_defaults()
+
+    def handle(self, record: logging.LogRecord) -> None:
+        """Take one record as the root logger would hand it over."""
+        self._queue.handle(record)
+
+    def drain(self) -> None:
+        """Wait until what was logged so far is written."""
+        self._records.join()
 
     @property
     def lines_lost(self) -> int:

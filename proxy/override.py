@@ -9,10 +9,10 @@ from proxy.desired_modes import Mode
 FIELD = b"x-signet-route"
 
 
-def forced_native(value: bytes, group: RouteGroup, cap: Mode, effective: Mode, reason: str, *, local: bool) -> bool:
+def forced_native(value: bytes, group: RouteGroup, cap: Mode, effective: Mode, hold: str, *, local: bool) -> bool:
     """Whether the request is to be answered natively. Raises Refusal when the caller may not have what it asks for.
 
-    `reason` says why the group's effective mode is what it is.
+    `hold` says why the cap is below native.
     """
     if not local:
         raise Refusal(403, "x-signet-route is for callers on this machine only")
@@ -24,7 +24,7 @@ def forced_native(value: bytes, group: RouteGroup, cap: Mode, effective: Mode, r
     if effective is Mode.NATIVE:
         return True
     if cap is Mode.LEGACY:
-        raise Refusal(409, f"{group.name} cannot be answered natively: {reason}")
+        raise Refusal(409, f"{group.name} cannot be answered natively: {hold}")
     if group.writes or group.remembers:
-        raise Refusal(409, f"{group.name} writes or remembers, so one request alone cannot change sides: {reason}")
+        raise Refusal(409, f"{group.name} writes or remembers, so one request alone cannot change sides")
     return True

@@ -10,7 +10,7 @@ from native_routes.health.vitals import Degradation
 from proxy.caps import EXEMPT
 from proxy.cutover import Cutover
 from proxy.desired_modes import Mode
-from proxy.journal import Journal
+from proxy.journal import JournalHealth
 from proxy.legacy import processes
 from proxy.legacy.status import LegacyState, LegacyStatus
 from proxy.timestamps import iso_utc
@@ -41,13 +41,18 @@ class Finding:
         return Degradation(self.component, self.reason_code, iso_utc(since), self.effect)
 
 
-def findings(status: LegacyStatus, cutover: Cutover, journal: Journal, auth: AuthPolicy) -> Iterator[Finding]:
-    """Worst first; none when everything is as it should be. Asks nobody and waits for nothing."""
+def findings(
+    status: LegacyStatus, cutover: Cutover, journal: JournalHealth, auth: AuthPolicy, *, losing: bool
+) -> Iterator[Finding]:
+    """Worst first; none when everything is as it should be. Asks nobody and waits for nothing.
+
+    `losing`: journal records were lost of late.
+    """
     yield from _legacy(status)
     yield from _database(status, cutover)
     yield from _agent_yaml(auth)
     yield from _cutover(cutover)
-    yield from _journal(journal)
+    yield from _journal(journal, losing=losing)
 
 
 def _legacy(status: LegacyStatus) -> Iterator[Finding]:
@@ -82,12 +87,11 @@ def _cutover(cutover: Cutover) -> Iterator[Finding]:
         yield Finding(f"group {freeze.group_name}", "frozen", effect, freeze.frozen_at)
 
 
-def _journal(journal: Journal) -> Iterator[Finding]:
-    health = journal.health
+def _journal(health: JournalHealth, *, losing: bool) -> Iterator[Finding]:
     if not health.is_open:
         effect = f"no freeze or death is kept, and groups stay with legacy: {health.last_error}"
         yield Finding("journal", "journal_closed", effect)
-    elif health.lost:
+    elif losing:
         yield Finding("journal", "records_lost", f"{health.lost} records were not kept: {health.last_error}")
     if health.moved_aside is not None:
         yield Finding("journal", "damaged", f"a damaged proxy.db was set aside as {health.moved_aside}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 import time
@@ -159,6 +160,7 @@ class _Proxy:
             date_header=False,
             timeout_graceful_shutdown=settings.stop_grace_s,  # type: ignore[arg-type]  # used as seconds of any kind
         )
+        logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # our own lines say when it starts and stops
         self._server = _Server(config)
         await self._server.serve(sockets=self._sockets)
 

@@ -17,6 +17,7 @@ from proxy.journal import Journal
 from proxy.legacy.status import Legacy, LegacyState, LegacyStatus
 from proxy.settings import Settings
 
+LOSS_SHOWN_S = 600.0  # a disk that was full once does not keep the proxy degraded for ever
 ALIVE = frozenset({LegacyState.READY, LegacyState.BUSY, LegacyState.WEDGED})
 
 
@@ -33,6 +34,7 @@ class Services:
     listening: tuple[str, ...] = ()  # "127.0.0.1:3850", as bound
     started_at: float = field(default_factory=time.time)  # Unix time
     _started_monotonic_s: float = field(default_factory=time.monotonic)
+    _lost_seen: tuple[int, float] = (0, 0.0)  # journal records lost, and when that number last rose
     _first_seen: dict[tuple[str, str], float] = field(default_factory=dict)
 
     @property
@@ -56,8 +58,11 @@ class Services:
 
     def degraded(self) -> list[Degradation]:
         """What is not as it should be, worst first. What has no date of its own counts from when this first saw it."""
-        findings = list(readiness.findings(self.legacy.status, self.cutover, self.journal, self.auth()))
-        now = time.time()
+        now, journal = time.time(), self.journal.health
+        if journal.lost != self._lost_seen[0]:
+            self._lost_seen = journal.lost, now
+        losing = journal.lost > 0 and now - self._lost_seen[1] < LOSS_SHOWN_S
+        findings = list(readiness.findings(self.legacy.status, self.cutover, journal, self.auth(), losing=losing))
         self._first_seen = {finding.key: self._first_seen.get(finding.key, now) for finding in findings}
         return [finding.told(self._first_seen[finding.key]) for finding in findings]
 

@@ -114,6 +114,7 @@ def _row(row: GroupMode) -> dict[str, Any]:
         "cap": row.cap.word,
         "frozen": row.frozen,
         "reason": row.reason,
+        "held_by": row.hold or None,
         "phase": row.phase,
         "moves_with": list(row.moves_with),
     }

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from xml.parsers.expat import ExpatError
 
 from proxy import __version__
 
@@ -104,7 +105,7 @@ def is_ours(path: Path) -> bool:
         return data.startswith(MARK.encode())
     try:
         command = plistlib.loads(data).get("ProgramArguments", [])
-    except (ValueError, plistlib.InvalidFileException, AttributeError):
+    except (ValueError, ExpatError, plistlib.InvalidFileException, AttributeError):
         return False
     return [word for word in command if word in {"-m", "proxy", "serve"}] == ["-m", "proxy", "serve"]
 

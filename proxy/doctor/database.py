@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+
 from native_routes import contract
 from native_routes.database import Access, Connection, DatabaseCorrupt, DatabaseError, SqliteThread
 from proxy.doctor.finding import Finding, degraded, ok, unusable
@@ -15,7 +17,8 @@ from proxy.legacy import ports
 from proxy.legacy.processes import holders_of
 from proxy.settings import Settings
 
-SIGNET_PORTS = (3850, 3851)
+SIGNET_PORTS = (3850, 3851)  # where a daemon of this home may run, whatever the settings here say
+HEALTH_TIMEOUT_S = 2.0
 
 
 def look(settings: Settings) -> Iterator[Finding]:
@@ -34,7 +37,7 @@ def look(settings: Settings) -> Iterator[Finding]:
 def _why_not(settings: Settings) -> str:
     """Who may have the database open; "" when nobody does."""
     for port in sorted({*SIGNET_PORTS, settings.port, settings.legacy_port} - {0}):
-        if not ports.is_free(port):
+        if not ports.is_free(port) and _may_serve(port, settings):
             return str(ports.port_holder(port))
     holders = holders_of(settings.database_path)
     if holders is None:
@@ -42,6 +45,15 @@ def _why_not(settings: Settings) -> str:
     if holders:
         return f"process {holders[0]} has it open"
     return _locked(settings.database_path)
+
+
+def _may_serve(port: int, settings: Settings) -> bool:
+    """Whether the listener there serves this home. Who does not tell does so on the ports of these settings only."""
+    try:
+        body = httpx.get(f"http://127.0.0.1:{port}/health", timeout=HEALTH_TIMEOUT_S, trust_env=False).json()
+        return bool(Path(body["agentsDir"]).resolve() == settings.home_path.resolve())
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return port in {settings.port, settings.legacy_port}
 
 
 def _locked(path: Path) -> str:

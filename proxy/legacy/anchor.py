@@ -51,14 +51,15 @@ class Anchor:
             await self._close(keeps_wal=True)
             raise
 
-    async def release(self) -> None:
-        """Close, with no daemon of ours alive. Idempotent.
+    async def release(self, *, legacy_is_gone: bool) -> None:
+        """Close. Idempotent.
 
-        When nobody else has the file open, the WAL is folded into it: who copies the home finds one complete file.
+        With legacy gone and the file open nowhere else, the WAL is folded into it: who copies the home finds one
+        complete file. Otherwise the WAL is not touched.
         """
         if self._thread is None:
             return
-        others = await asyncio.to_thread(holders_of, self._path)
+        others = await asyncio.to_thread(holders_of, self._path) if legacy_is_gone else None
         await self._close(keeps_wal=others is None or len(others) > 0)
 
     async def _close(self, *, keeps_wal: bool) -> None:

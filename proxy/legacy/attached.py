@@ -57,7 +57,7 @@ class AttachedLegacy:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._anchor.release()
+        await self._anchor.release(legacy_is_gone=False)
         await self._prober.close()
         self._update(state=LegacyState.DOWN, reason="stopped", lock_visible=False)
 
@@ -131,4 +131,5 @@ class AttachedLegacy:
             return
         self.status = status
         for listener in self._listeners:
-            listener(status)
+            # Not called from here: what a listener raises must not end the probing.
+            asyncio.get_running_loop().call_soon(listener, status)

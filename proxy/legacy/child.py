@@ -113,9 +113,10 @@ class Child:
         return self._output.last_lines()
 
     def ask_to_stop(self) -> None:
-        """SIGTERM; legacy then drains for 1.4-2 s when idle and exits with code 0."""
+        """SIGTERM; legacy closes its database and exits with code 0. SIGCONT lets a stopped process do that too."""
         self.stop_requested = True
         self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL to everything in the daemon's process group."""

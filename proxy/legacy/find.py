@@ -7,13 +7,14 @@ import os
 import plistlib
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 CHECKOUT_PATH = Path(__file__).resolve().parents[2]
 STAND_IN_PATH = CHECKOUT_PATH / "legacy_ts" / "src" / "daemon.ts"
+SYSTEM_PREFIXES = ("/usr/local", "/opt/homebrew", "/usr")
 DAEMON_IN_PACKAGE = Path("dist", "daemon.js")  # Legacy: packages/signetai, published with dist/ beside bin/
 
 
@@ -28,16 +29,18 @@ class Daemon:
     found: str  # where it was found, for the operator
 
 
-def find_daemon(chosen: Path | None, environment: Mapping[str, str]) -> Daemon:
+def find_daemon(
+    chosen: Path | None, environment: Mapping[str, str], prefixes: Sequence[str] = SYSTEM_PREFIXES
+) -> Daemon:
     """The daemon to front: the chosen one, an installed Signet, or the stand-in of this checkout.
 
-    Raises LegacyNotFound.
+    `prefixes` are npm's usual ones for a whole machine. Raises LegacyNotFound.
     """
     if chosen is not None:
         if not chosen.is_file():
             raise LegacyNotFound(f"SIGNET_LEGACY_DAEMON={chosen}: no such file")
         return _daemon(chosen, "SIGNET_LEGACY_DAEMON")
-    for path, found in _installed(environment):
+    for path, found in _installed(environment, prefixes):
         if path.is_file():
             return _daemon(path, found)
     return _stand_in()
@@ -61,7 +64,7 @@ def _stand_in() -> Daemon:
     return Daemon(STAND_IN_PATH, "stand-in", "this checkout")
 
 
-def _installed(environment: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+def _installed(environment: Mapping[str, str], prefixes: Sequence[str]) -> Iterator[tuple[Path, str]]:
     """Places of an installed daemon, best first; not all exist."""
     home = _user_home(environment)
     yield from _from_units(home)
@@ -69,7 +72,7 @@ def _installed(environment: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
     if command is not None:
         # bin/signet.js of the package, through the link in the bin folder.
         yield Path(command).resolve().parents[1] / DAEMON_IN_PACKAGE, f"the package of {command}"
-    for folder in _global_module_folders(home, environment):
+    for folder in _global_module_folders(home, environment, prefixes):
         yield folder / "signetai" / DAEMON_IN_PACKAGE, f"{folder}"
 
 
@@ -110,13 +113,15 @@ def _daemons_in_plist(plist: Path) -> list[Path]:
     return [Path(word) for word in arguments[1:2] if isinstance(word, str) and word.endswith((".js", ".ts"))]
 
 
-def _global_module_folders(home: Path, environment: Mapping[str, str]) -> Iterator[Path]:
+def _global_module_folders(
+    home: Path, environment: Mapping[str, str], system_prefixes: Sequence[str]
+) -> Iterator[Path]:
     """Global node_modules of npm and Bun. `npm prefix -g` would say it exactly but takes up to seconds to start."""
     prefixes = [environment.get("npm_config_prefix", ""), environment.get("NPM_CONFIG_PREFIX", ""), _npmrc_prefix(home)]
     node = shutil.which("node", path=environment.get("PATH", ""))
     if node is not None:
         prefixes.append(str(Path(node).resolve().parents[1]))  # npm's default prefix is node's
-    prefixes += [str(home / ".npm-global"), "/usr/local", "/opt/homebrew", "/usr"]
+    prefixes += [str(home / ".npm-global"), *system_prefixes]
     yield from (Path(prefix) / "lib" / "node_modules" for prefix in prefixes if prefix)
     yield _bun_folder(home, environment) / "install" / "global" / "node_modules"
 

@@ -18,7 +18,8 @@ from proxy.legacy.locks import holds_shared_lock
 class Boot(Enum):
     PROVEN = "the daemon holds its lock on the database"
     MIGRATED = "the database was migrated during this boot"
-    UNPROVEN = "no lock of the daemon is visible"
+    UNPROVEN = "no lock of the daemon on the database is visible"
+    UNREADABLE = "this system does not show locks"
 
 
 def backup_names(database_path: Path) -> frozenset[str]:
@@ -33,8 +34,11 @@ def backup_names(database_path: Path) -> frozenset[str]:
 def judge_boot(pid: int, database_path: Path, backups_before: frozenset[str]) -> Boot:
     """What the boot of process `pid`, now ready, did to the database. Blocking.
 
-    Where locks cannot be read (macOS), a boot that left no new copy is UNPROVEN, which only keeps native answers off.
+    UNREADABLE: locks cannot be read (macOS) and the boot left no new copy, so another boot would prove no more.
     """
     if backup_names(database_path) - backups_before:
         return Boot.MIGRATED
-    return Boot.PROVEN if holds_shared_lock(pid, database_path) else Boot.UNPROVEN
+    visible = holds_shared_lock(pid, database_path)
+    if visible is None:
+        return Boot.UNREADABLE
+    return Boot.PROVEN if visible else Boot.UNPROVEN

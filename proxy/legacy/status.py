@@ -105,7 +105,7 @@ class Legacy(Protocol):
         ...
 
     def subscribe(self, callback: Listener) -> None:
-        """Call `callback` on the event loop at every change of the status."""
+        """Call `callback` on the event loop after every change of the status, in order."""
         ...
 
     def note_failure(self) -> None:

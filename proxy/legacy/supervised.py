@@ -69,7 +69,6 @@ class SupervisedLegacy:
         self._forwards = False  # the running child's boot is proven, or given up proving
         self._exited = False  # the last child ended by itself, so the next start is a restart
         self._swept = False
-        self._wake = asyncio.Event()
         self.status = LegacyStatus(
             LegacyState.STARTING, "signet", "127.0.0.1", settings.legacy_port or FIRST_PORT, since=time.time()
         )
@@ -108,10 +107,6 @@ class SupervisedLegacy:
         if self._watch is not None:
             self._watch.hurry()
 
-    def retry_now(self) -> None:
-        """End the pause before the next start, for an operator who has removed the cause."""
-        self._wake.set()
-
     # The life of the daemon, outermost first.
 
     async def _supervise(self) -> None:
@@ -122,12 +117,12 @@ class SupervisedLegacy:
                 await self._one_life()
             except CannotStart as error:
                 self._tell(LegacyState.DOWN, reason=str(error))
-                await self._pause(self._restarts.pause_after_failure())
+                await asyncio.sleep(self._restarts.pause_after_failure())
             except Exception as error:
                 log.exception("legacy.supervisor_failed")
                 self._tell(LegacyState.DOWN, reason=f"supervisor: {error}")
                 await self._end_child()
-                await self._pause(self._restarts.pause_after_failure())
+                await asyncio.sleep(self._restarts.pause_after_failure())
 
     async def _stop_left_behind(self) -> None:
         if self._swept:
@@ -151,7 +146,7 @@ class SupervisedLegacy:
                 return await self._after_exit(await child.exited)
             boot = await asyncio.to_thread(judge_boot, child.pid, self._settings.database_path, backups)
             log.info("legacy.booted", pid=child.pid, port=launch.port, boot=boot.name, after_s=round(child.uptime_s, 3))
-            if boot is Boot.PROVEN or extra_boots >= self._policy.boots_after_migration:
+            if boot in {Boot.PROVEN, Boot.UNREADABLE} or extra_boots >= self._policy.boots_after_migration:
                 break
             extra_boots += 1
             await self._end_boot(child, boot)
@@ -190,11 +185,11 @@ class SupervisedLegacy:
             # Shielded: a stop in this moment must still find the child, to end it.
             self._child = await asyncio.shield(self._spawning)
         except OSError as error:
-            raise CannotStart(f"cannot start {launch.bun_path}: {error.strerror or error}") from error
+            raise CannotStart(f"cannot start {launch.bun_path}: {error}") from error
         finally:
             if self._spawning.done():
                 self._spawning = None
-        self._update(pid=self._child.pid, restarts=self.status.restarts + self._exited)
+        self._update(pid=self._child.pid, reason=None, restarts=self.status.restarts + self._exited)
         self._exited = False
         log.info("legacy.started", pid=self._child.pid, port=launch.port, daemon=str(launch.daemon_path))
         return self._child
@@ -258,7 +253,7 @@ class SupervisedLegacy:
             log.warning("legacy.replacement_stopped", pids=escaped)
             self._journal.record("legacy_replacement_stopped", pids=escaped)
         await asyncio.to_thread(self._pid_file.write)
-        await self._pause(pause_s)
+        await asyncio.sleep(pause_s)
 
     def _tell_exit(self, death: Death, pause_s: float) -> None:
         state, reason = LegacyState.STARTING, f"{death}; starts again in {pause_s:.1f} s"
@@ -271,11 +266,6 @@ class SupervisedLegacy:
                 "signet-proxy is restarted"
             )
         self._tell(state, reason, pid=None, last_death=death, lock_visible=False)
-
-    async def _pause(self, seconds: float) -> None:
-        self._wake.clear()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
 
     # Stopping.
 
@@ -293,7 +283,7 @@ class SupervisedLegacy:
             self._update(last_death=death)
         await asyncio.to_thread(stop_escaped, self._nonce)
         # Only now: with a daemon alive, closing the last connection of ours could cost it its WAL.
-        await self._anchor.release()
+        await self._anchor.release(legacy_is_gone=True)
         await asyncio.to_thread(self._pid_file.remove)
         await self._prober.close()
         self._tell(LegacyState.DOWN, "stopped", pid=None, lock_visible=False)
@@ -327,10 +317,11 @@ class SupervisedLegacy:
         if status == self.status:
             return
         self.status = status
+        for listener in self._listeners:
+            # Not called from here: what a listener raises must not end the supervision of a healthy daemon.
+            asyncio.get_running_loop().call_soon(listener, status)
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
-        for listener in self._listeners:
-            listener(status)
 
 
 def _as_fields(death: Death) -> dict[str, Any]:

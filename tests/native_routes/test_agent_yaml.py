@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from native_routes.agent_yaml import DEFAULT_LIMITS, AuthPolicy, Limit, parse, read_config
+from native_routes.agent_yaml import AuthPolicy, Limit, parse, read_config
 
 SECRET = bytes(range(32))
 
@@ -38,6 +39,10 @@ def write(home: Path, text: str, name: str = "agent.yaml") -> None:
         ("a: http://h:1/x", {"a": "http://h:1/x"}),
         ("\ufeffa: 1\r\nb: 2\r\n", {"a": 1, "b": 2}),
         ("a: 1\na: 2", {"a": 2}),
+        ("a:\n# b: 1\n\n---\n...\n  c: 2\n  # d: 3\n  e: 4", {"a": {"c": 2, "e": 4}}),
+        ("a:\nno colon closes it\n  b: 1", {"a": {}, "b": 1}),
+        ("a: 9007199254740993\nb: -0", {"a": 9007199254740992, "b": 0}),
+        ("a: " + "9" * 400, {"a": math.inf}),
         ("a: 12345678901234567890", {"a": 12345678901234567168}),
         ("a: \u0663", {"a": "\u0663"}),
         ("", {}),
@@ -68,20 +73,28 @@ def test_policy_without_a_file_is_local_without_a_problem(home: Path) -> None:
     policy = AuthPolicy.load(home)
 
     assert (policy.mode, policy.problem) == ("local", None)
-    assert policy.limits == {**DEFAULT_LIMITS, "cross-agent-message": Limit(60_000, 120)}
+    assert policy.limits == {
+        "forget": Limit(60_000, 30),
+        "modify": Limit(60_000, 60),
+        "batchForget": Limit(60_000, 5),
+        "admin": Limit(60_000, 10),
+        "cross-agent-message": Limit(60_000, 120),
+    }
 
 
 def test_policy_takes_mode_secret_limits_and_lifetimes(home: Path) -> None:
     write(
         home,
         "auth:\n  mode: hybrid\n  defaultTokenTtlSeconds: 60\n  sessionTokenTtlSeconds: 0\n"
-        "  rateLimits:\n    modify:\n      max: 2\n    forget:\n      windowMs: 1000.5\n      max: -1\n",
+        "  rateLimits:\n    modify:\n      max: 1\n    forget:\n      windowMs: 1000.5\n      max: -1\n"
+        "    admin:\n      max: true\n",
     )
 
     policy = AuthPolicy.load(home)
 
     assert (policy.mode, policy.secret, policy.problem) == ("hybrid", SECRET, None)
-    assert policy.limits["modify"] == Limit(60_000, 2)
+    assert policy.limits["modify"] == Limit(60_000, 1)
+    assert policy.limits["admin"] == Limit(60_000, 10)
     assert policy.limits["forget"] == Limit(1000.5, 30)
     assert (policy.default_token_ttl_s, policy.session_token_ttl_s) == (60, 86_400)
 
@@ -93,6 +106,7 @@ def test_policy_takes_mode_secret_limits_and_lifetimes(home: Path) -> None:
         ("auth:\n  mode: Team", "expected local, hybrid or team"),
         ("auth: # who may call\n  mode: team", "expected a section"),
         ("auth: {mode: team}", "expected a section"),
+        ("auth:\n  mode: 5", "expected local, hybrid or team"),
         ("auth:\n  mode:\n", "expected local, hybrid or team"),
         ("", "holds no setting"),
     ],
@@ -106,6 +120,7 @@ def test_what_legacy_silently_reads_as_local_is_reported(home: Path, text: str, 
     assert policy.problem is not None
     assert words in policy.problem
     assert "agent.yaml" in policy.problem
+    assert ("a line of their own" in policy.problem) is (words == "comments need a line of their own")
 
 
 @pytest.mark.parametrize(("content", "words"), [(b"", "anybody could sign"), (b"short", "expected at least 32")])
@@ -141,6 +156,45 @@ def test_a_broken_or_vanished_file_does_not_open_a_daemon_that_asked_for_tokens(
     assert (policy.mode, policy.secret) == ("team", SECRET)
     assert policy.problem is not None
     assert "auth.mode team stays" in policy.problem
+    assert "agent.yaml" in policy.problem
+
+
+def test_unreadable_file_is_named_when_the_policy_is_kept(home: Path) -> None:
+    write(home, "auth:\n  mode: team")
+    previous = AuthPolicy.load(home)
+    (home / "agent.yaml").unlink()
+    (home / "agent.yaml").mkdir()
+    write(home, "", "config.yaml")
+
+    policy = AuthPolicy.reload(previous, home)
+
+    assert policy.mode == "team"
+    assert policy.problem is not None
+    assert "agent.yaml cannot be read" in policy.problem
+
+
+def test_policy_that_still_asks_for_tokens_is_taken_whatever_its_problem(home: Path) -> None:
+    write(home, "auth:\n  mode: team")
+    previous = AuthPolicy.load(home)
+    write(home, "auth:\n  mode: hybrid")
+    (home / ".daemon" / "auth-secret").write_bytes(b"short")
+
+    assert AuthPolicy.reload(previous, home).mode == "hybrid"
+
+
+def test_policy_that_was_local_stays_what_legacy_makes_of_the_file(home: Path) -> None:
+    write(home, "auth:\n  mode: team # x")
+
+    policy = AuthPolicy.reload(AuthPolicy(), home)
+
+    assert policy == AuthPolicy.load(home)
+    assert policy.mode == "local"
+
+
+def test_weak_secret_does_not_matter_in_local_mode(home: Path) -> None:
+    (home / ".daemon" / "auth-secret").write_bytes(b"short")
+
+    assert AuthPolicy.load(home).problem is None
 
 
 def test_a_clear_change_to_local_is_taken(home: Path) -> None:

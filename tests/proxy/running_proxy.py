@@ -38,6 +38,15 @@ class RunningProxy:
         self.url = f"http://127.0.0.1:{self.environment['SIGNET_PORT']}"
         self._output_path = folder / "output.txt"
 
+    @classmethod
+    def again(cls, ended: RunningProxy) -> RunningProxy:
+        """A new proxy on the home, ports and daemon of one that has ended."""
+        successor = cls.__new__(cls)
+        successor.home_path, successor.url = ended.home_path, ended.url
+        successor.environment = ended.environment
+        successor._output_path = ended._output_path.with_name("output-again.txt")
+        return successor
+
     def __enter__(self) -> Self:
         with self._output_path.open("wb") as output:
             self._process = subprocess.Popen(
@@ -62,6 +71,10 @@ class RunningProxy:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def wait(self, within_s: float) -> int:
+        """The exit code, once the proxy has ended by itself."""
+        return self._process.wait(within_s)
 
     @property
     def pid(self) -> int:

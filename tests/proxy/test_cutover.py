@@ -361,7 +361,7 @@ async def test_the_override_picks_either_side_of_a_read_group(bench: Bench) -> N
     [
         ("recall", b"native", False, 403, "for callers on this machine only"),
         ("recall", b"shadow", True, 400, "expected legacy or native"),
-        ("tasks", b"native", True, 409, "tasks cannot be answered natively"),
+        ("tasks", b"native", True, 409, "tasks cannot be answered natively: no native handlers yet"),
         ("hooks", b"native", True, 409, "hooks writes or remembers"),
         ("writer", b"native", True, 409, "writer writes or remembers"),
     ],

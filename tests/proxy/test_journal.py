@@ -129,6 +129,17 @@ async def test_a_folder_that_cannot_be_written_costs_records_and_nothing_else(tm
     await journal.close()
 
 
+async def test_a_journal_that_could_not_be_opened_is_opened_when_the_disk_is_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "folder" / "proxy.db", reopen_every_s=0.0)
+    await journal.open()
+    assert not journal.health.is_open
+    (tmp_path / "folder").mkdir()
+    assert await journal.freezes() == []
+    journal.record("event", n=1)
+    assert [event["n"] for event in await journal.recent("event", 5)] == [1]
+    await journal.close()
+
+
 FILL_UP = """
 import asyncio, resource, signal, sys
 from pathlib import Path

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from native_routes import GROUPS
-from proxy.match import CACHE_ENTRIES, Match, Matcher, decoded_path
+from proxy.match import CACHE_ENTRIES, CACHED_TARGET_BYTES, Match, Matcher, decoded_path
 
 RECORDED = json.loads(Path(__file__).with_name("recorded_targets.json").read_text())
 
@@ -68,6 +68,8 @@ def test_every_recorded_target_reaches_the_route_that_legacy_executes(matcher: M
         (b"http://any.example:81/health", "/health"),
         (b"http://[::1]\\health", "/health"),
         (b"https://any.example", "/"),
+        (b"http://any.example:65535/health", "/health"),
+        (b"http://any.example:/health", "/health"),
         (b"http://any.example#/health", "/"),
     ],
 )
@@ -89,7 +91,7 @@ def test_path_is_normalised_as_legacys_adapter_and_router_do(target: bytes, path
         b"http:/health",
         b"http:///health",
         b"http://user@host/health",
-        b"http://host:99999/health",
+        b"http://host:65536/health",
         b"http://\xc3\xa9/health",
         b"http://a%41/health",
         b"ftp://host/health",
@@ -162,6 +164,18 @@ def test_remembered_answers_stay_right_when_the_cache_overflows() -> None:
     for _ in range(2):
         assert matcher.match("GET", f"/api/memory/{long}".encode()).params == {"id": long}
         assert matcher.match("DELETE", b"/api/memory/7").route != matcher.match("GET", b"/api/memory/7").route
+
+
+def test_repeated_target_is_answered_from_a_memory_that_is_bounded_and_keeps_no_long_ones() -> None:
+    matcher = Matcher(GROUPS)
+    assert matcher.match("GET", b"/api/memory/7?a") is matcher.match("GET", b"/api/memory/7?b")
+    longest = b"/api/memory/" + b"x" * (CACHED_TARGET_BYTES - len(b"/api/memory/"))
+    assert matcher.match("GET", longest) is matcher.match("GET", longest)
+    assert matcher.match("GET", longest + b"x") is not matcher.match("GET", longest + b"x")
+
+    for number in range(CACHE_ENTRIES + 100):
+        matcher.match("GET", b"/api/memory/%d" % number)
+        assert len(matcher._seen) <= CACHE_ENTRIES
 
 
 @settings(deadline=None)

@@ -40,18 +40,14 @@ def test_status_tells_of_every_group_who_answers_and_why(proxy: RunningProxy) ->
 
 
 def test_status_remembers_a_death_of_an_earlier_run(tmp_path: Path) -> None:
-    with RunningProxy(tmp_path) as first:
-        first.until_legacy("ready")
-        child = first.status()["legacy"]["pid"]
-    with subsequent(first) as second:
-        death = second.status()["legacy"]["last_death"]
+    proxy = RunningProxy(tmp_path)
+    with proxy:
+        proxy.until_legacy("ready")
+        child = proxy.status()["legacy"]["pid"]
+    with proxy:
+        death = proxy.status()["legacy"]["last_death"]
 
     assert (death["pid"], death["requested"]) == (child, True)
-
-
-def subsequent(proxy: RunningProxy) -> RunningProxy:
-    """The same home and settings once more."""
-    return proxy
 
 
 def test_metrics_are_exposition_text_with_every_sample_declared(proxy: RunningProxy) -> None:

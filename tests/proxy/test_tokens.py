@@ -74,6 +74,7 @@ PAYLOADS = [
     (b'{"iat":"1","exp":' + FAR + b"}", "missing timestamps"),
     (b'{"iat":true,"exp":' + FAR + b"}", "missing timestamps"),
     (b'{"exp":' + FAR + b"}", "missing timestamps"),
+    (b'{"iat":1}', "missing timestamps"),
     (b"[1]", "missing timestamps"),
     (b"5", "missing timestamps"),
     (b'{"iat":1,"exp":1}', "token expired"),
@@ -87,6 +88,14 @@ def test_signed_payload_is_judged_as_the_daemon_judged_it(payload: bytes, reason
     verdict = verify(SECRET, signed(payload), NOW_S)
 
     assert verdict == reason if reason else isinstance(verdict, Claims)
+
+
+def test_claims_of_a_wrong_kind_count_as_not_there_and_stay_visible_as_signed() -> None:
+    claims = verify(SECRET, signed(b'{"iat":1,"exp":' + FAR + b',"sub":5,"role":7,"scope":"s"}'), NOW_S)
+
+    assert isinstance(claims, Claims)
+    assert (claims.sub, claims.role, claims.scope) == (None, None, {})
+    assert claims.raw == {"iat": 1, "exp": 4_102_444_800, "sub": 5, "role": 7, "scope": "s"}
 
 
 @pytest.mark.parametrize(

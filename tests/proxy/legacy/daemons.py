@@ -10,7 +10,7 @@ from pathlib import Path
 
 _PREAMBLE = """
 import { Database } from "bun:sqlite";
-import { mkdirSync, writeFileSync, unlinkSync, existsSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync, unlinkSync, existsSync } from "node:fs";
 const home = process.env.SIGNET_PATH;
 const port = Number(process.env.SIGNET_PORT);
 mkdirSync(`${home}/memory`, { recursive: true });
@@ -19,7 +19,8 @@ function openDatabase(version = 30) {
   db.exec("PRAGMA journal_mode=WAL; PRAGMA busy_timeout=5000");
   db.exec("CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY)");
   db.exec(`INSERT OR IGNORE INTO schema_migrations VALUES (${version})`);
-}  // Kept in a global: a collected Database closes its file.
+  return db;  // kept in a global: a collected Database closes its file
+}
 const pidPath = `${home}/.daemon/pid`;
 writeFileSync(pidPath, String(process.pid));
 process.on("SIGTERM", () => { if (existsSync(pidPath)) unlinkSync(pidPath); process.exit(0); });
@@ -54,6 +55,19 @@ listen(async (request) => {
   }
   return Response.json(health);
 });
+"""
+
+# As legacy does it: the copy is made in the process that has the database open, and costs it its lock.
+MIGRATES_WHEN_ASKED = """
+const db = openDatabase();
+listen((request) => {
+  db.exec(`CREATE TABLE IF NOT EXISTS notes (text); INSERT INTO notes VALUES ('from ${process.pid}')`);
+  return Response.json(health);
+});
+if (existsSync(`${home}/migrate`)) {
+  unlinkSync(`${home}/migrate`);
+  copyFileSync(`${home}/memory/memories.db`, `${home}/memory/memories.db.bak-v29-${Date.now()}`);
+}
 """
 
 NEVER_LISTENS = "openDatabase(); setInterval(() => {}, 1000);"

@@ -18,6 +18,7 @@ import httpx
 from proxy.home import PidFile, create_home
 from proxy.journal import Journal
 from proxy.legacy import LegacyState, LegacyStatus, RestartPolicy, SupervisedLegacy
+from proxy.legacy.find import STAND_IN_PATH
 from proxy.legacy.ports import free_port
 from proxy.legacy.processes import look
 from proxy.settings import Settings
@@ -92,7 +93,10 @@ def child_pid(status: LegacyStatus) -> int:
 
 
 def environment_for(home_path: Path, daemon: Path | None, **more: str) -> dict[str, str]:
-    """The environment of a user who has set only what the test needs; HOME is the test's too."""
+    """The environment of a user who has set only what the test needs; HOME is the test's too.
+
+    None is the stand-in, named so that a Signet installed on this machine is left alone.
+    """
     user_home = home_path.parent / "user"
     user_home.mkdir(parents=True, exist_ok=True)
     environment = {
@@ -100,9 +104,8 @@ def environment_for(home_path: Path, daemon: Path | None, **more: str) -> dict[s
         "HOME": str(user_home),
         "SIGNET_PATH": str(home_path),
         "SIGNET_LEGACY_PORT": str(free_port()),
+        "SIGNET_LEGACY_DAEMON": str(daemon or STAND_IN_PATH),
     }
-    if daemon is not None:
-        environment["SIGNET_LEGACY_DAEMON"] = str(daemon)
     return environment | more
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.legacy.find import STAND_IN_PATH, LegacyNotFound, find_bun, find_daemon
+from proxy.legacy.find import STAND_IN_PATH, Daemon, LegacyNotFound, find_bun, find_daemon
 
 
 @pytest.fixture
@@ -25,6 +25,11 @@ def put(path: Path, *, executable: bool = False) -> Path:
     return path
 
 
+def find(environment: dict[str, str]) -> Daemon:
+    """What is found without a choice, leaving out what this machine has installed for everybody."""
+    return find_daemon(None, environment, prefixes=())
+
+
 def test_a_chosen_daemon_wins_over_an_installed_one(user: dict[str, str], tmp_path: Path) -> None:
     put(tmp_path / ".bun/install/global/node_modules/signetai/dist/daemon.js")
     chosen = put(tmp_path / "mine" / "daemon.js")
@@ -38,7 +43,7 @@ def test_a_chosen_daemon_that_is_gone_is_named(user: dict[str, str], tmp_path: P
 
 
 def test_without_an_installed_signet_the_stand_in_is_taken(user: dict[str, str]) -> None:
-    found = find_daemon(None, user)
+    found = find(user)
     assert (found.path, found.kind) == (STAND_IN_PATH, "stand-in")
 
 
@@ -53,19 +58,19 @@ def test_a_globally_installed_signet_is_found(user: dict[str, str], tmp_path: Pa
     put(tmp_path / "node" / "bin" / "node", executable=True)
     os.symlink(tmp_path / "node" / "bin" / "node", tmp_path / "bin" / "node")
     daemon = put(tmp_path / place / "signetai" / "dist" / "daemon.js")
-    found = find_daemon(None, user)
+    found = find(user)
     assert (found.path.resolve(), found.kind) == (daemon.resolve(), "signet")
 
 
 def test_the_prefix_in_npmrc_is_searched(user: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / ".npmrc").write_text("registry=x\nprefix = ${HOME}/tools\n")
     daemon = put(tmp_path / "tools/lib/node_modules/signetai/dist/daemon.js")
-    assert find_daemon(None, user).path == daemon
+    assert find(user).path == daemon
 
 
 def test_bun_install_names_another_bun_folder(user: dict[str, str], tmp_path: Path) -> None:
     daemon = put(tmp_path / "b/install/global/node_modules/signetai/dist/daemon.js")
-    assert find_daemon(None, user | {"BUN_INSTALL": str(tmp_path / "b")}).path == daemon
+    assert find(user | {"BUN_INSTALL": str(tmp_path / "b")}).path == daemon
 
 
 def test_the_package_of_the_signet_command_is_found_through_its_link(user: dict[str, str], tmp_path: Path) -> None:
@@ -73,7 +78,7 @@ def test_the_package_of_the_signet_command_is_found_through_its_link(user: dict[
     put(package / "bin" / "signet.js", executable=True)
     daemon = put(package / "dist" / "daemon.js")
     os.symlink(package / "bin" / "signet.js", tmp_path / "bin" / "signet")
-    assert find_daemon(None, user).path == daemon.resolve()
+    assert find(user).path == daemon.resolve()
 
 
 @pytest.mark.parametrize("folder", ["plain", "with a space"])
@@ -83,27 +88,27 @@ def test_the_daemon_of_a_systemd_unit_is_found_also_when_its_path_has_spaces(
     daemon = put(tmp_path / folder / "daemon.js")
     unit = put(tmp_path / ".config/systemd/user/signet.service")
     unit.write_text(f"[Service]\nExecStart=/usr/bin/bun {daemon}\nRestart=always\n")
-    found = find_daemon(None, user)
+    found = find(user)
     assert (found.path, found.found) == (daemon, str(unit))
 
 
 def test_a_unit_that_runs_this_proxy_is_no_daemon(user: dict[str, str], tmp_path: Path) -> None:
     unit = put(tmp_path / ".config/systemd/user/signet.service")
     unit.write_text("[Service]\nExecStart=/usr/bin/signet-proxy serve --take-over\n")
-    assert find_daemon(None, user).kind == "stand-in"
+    assert find(user).kind == "stand-in"
 
 
 def test_the_daemon_of_a_launchd_plist_is_found(user: dict[str, str], tmp_path: Path) -> None:
     daemon = put(tmp_path / "app" / "daemon.js")
     plist = put(tmp_path / "Library/LaunchAgents/ai.signet.daemon.plist")
     plist.write_bytes(plistlib.dumps({"Label": "ai.signet.daemon", "ProgramArguments": ["/bin/bun", str(daemon)]}))
-    assert find_daemon(None, user).path == daemon
+    assert find(user).path == daemon
 
 
 def test_unreadable_units_are_passed_over(user: dict[str, str], tmp_path: Path) -> None:
     put(tmp_path / "Library/LaunchAgents/ai.signet.daemon.plist").write_bytes(b"\x00 not a plist")
     put(tmp_path / ".config/systemd/user/signet.service").write_bytes(b"\xff\xfe\nExecStart=\n")
-    assert find_daemon(None, user).kind == "stand-in"
+    assert find(user).kind == "stand-in"
 
 
 def test_a_chosen_bun_must_be_executable(user: dict[str, str], tmp_path: Path) -> None:
@@ -114,3 +119,8 @@ def test_a_chosen_bun_must_be_executable(user: dict[str, str], tmp_path: Path) -
 
 def test_some_bun_is_found_for_these_tests(user: dict[str, str]) -> None:
     assert os.access(find_bun(None, user | {"PATH": os.environ["PATH"]}), os.X_OK)
+
+
+def test_a_prefix_of_the_machine_is_searched(user: dict[str, str], tmp_path: Path) -> None:
+    daemon = put(tmp_path / "machine/lib/node_modules/signetai/dist/daemon.js")
+    assert find_daemon(None, user, prefixes=[str(tmp_path / "machine")]).path == daemon

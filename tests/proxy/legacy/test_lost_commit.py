@@ -14,11 +14,12 @@ import httpx
 import pytest
 
 from proxy.legacy.child import Child, Launch
-from proxy.legacy.find import find_bun, find_daemon
+from proxy.legacy.find import STAND_IN_PATH, find_bun
 from proxy.legacy.policy import RestartPolicy
 from proxy.legacy.ports import free_port
 from proxy.legacy.probe import Prober
 from proxy.legacy.processes import ON_LINUX
+from tests.proxy.legacy import daemons
 from tests.proxy.legacy.conftest import Supervise
 from tests.proxy.legacy.running import Supervised, environment_for, in_another_process, kill
 
@@ -37,6 +38,11 @@ connection.execute(
     "VALUES ('theirs', 'committed by another program', 'fact', datetime('now'), datetime('now'), 'them')")
 connection.commit()
 connection.close()
+"""
+
+READ_NOTES = """
+import sqlite3, sys
+print(*[row[0] for row in sqlite3.connect(sys.argv[1]).execute("SELECT text FROM notes")], sep="\\n")
 """
 
 
@@ -60,8 +66,8 @@ async def first_boot(tmp_path: Path) -> AsyncIterator[tuple[Child, int, Path]]:
     logs.mkdir(parents=True)
     environment = environment_for(home, None)
     port = free_port()
-    daemon, bun = find_daemon(None, environment), find_bun(None, environment)
-    child = await Child.start(Launch(bun, daemon.path, home, logs, port, "nonce", environment))
+    bun = find_bun(None, environment)
+    child = await Child.start(Launch(bun, STAND_IN_PATH, home, logs, port, "nonce", environment))
     prober = Prober()
     while (await prober.ask("127.0.0.1", port, RestartPolicy().probe_timeout_s)).problem is not None:
         assert not child.exited.done()
@@ -119,6 +125,23 @@ async def test_commits_survive_a_daemon_that_is_killed_while_other_programs_come
     await supervised.next_child(first.pid)
     listed = {row["id"] for row in (await supervised.get("/api/memories")).json()["memories"]}
     assert listed == {ours, "theirs"}
+
+
+async def test_a_daemon_that_migrates_at_a_later_boot_is_booted_again_and_loses_nothing(supervise: Supervise) -> None:
+    supervised: Supervised = await supervise(daemons.MIGRATES_WHEN_ASKED)
+    first = await supervised.ready()
+    database = supervised.settings.database_path
+    inode = wal(database).stat().st_ino
+    (supervised.settings.home_path / "migrate").touch()
+    kill(first.pid)
+    second = await supervised.next_child(first.pid)
+    (migrating,) = {status.pid for status in supervised.seen if status.reason and "was migrated" in status.reason}
+    assert migrating not in {first.pid, second.pid}
+    assert (second.lock_visible, second.restarts) == (True, 1)
+    assert wal(database).stat().st_ino == inode, "the anchor kept the WAL through all of it"
+    await supervised.legacy.stop(3.0)
+    notes = in_another_process(READ_NOTES, str(database)).splitlines()
+    assert {f"from {first.pid}", f"from {migrating}", f"from {second.pid}"} <= set(notes)
 
 
 async def test_after_the_stop_the_database_is_one_complete_file(supervise: Supervise, tmp_path: Path) -> None:

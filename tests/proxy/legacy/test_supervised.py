@@ -304,6 +304,15 @@ async def test_a_daemon_that_ignores_sigterm_is_killed_when_the_time_is_over(sup
     assert supervised.status.last_death.signal == "SIGKILL"
 
 
+async def test_a_stopped_daemon_still_ends_cleanly(supervise: Supervise) -> None:
+    supervised = await supervise(daemons.OBEDIENT)
+    kill((await supervised.ready()).pid, signal.SIGSTOP)
+    await supervised.becomes(LegacyState.WEDGED)
+    await supervised.legacy.stop(10.0)
+    assert supervised.status.last_death is not None
+    assert supervised.status.last_death.code == 0
+
+
 async def test_a_stop_in_the_middle_of_a_start_leaves_no_process(supervise: Supervise) -> None:
     supervised = await supervise(daemons.OBEDIENT)
     await until(lambda: supervised.status.pid is not None)

@@ -34,9 +34,11 @@ def shared_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prox
 def wire(shared_line: tuple[ProxyProcess, Upstream], request: pytest.FixtureRequest) -> Iterator[Wire]:
     """The shared proxy with no connection open on either side."""
     line = Wire(*shared_line)
-    request.node.stash[STDERR_SIZE] = (line.proxy, line.proxy.stderr_size())
+    offset = line.proxy.stderr_size()
+    request.node.stash[STDERR_SIZE] = (line.proxy, offset)
     yield line
     hang_up(line)
+    assert_no_traceback(line.proxy, offset)
 
 
 @pytest.fixture
@@ -50,6 +52,7 @@ def own_wire(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
         yield line
         hang_up(line)
         proxy.stop()
+        assert_no_traceback(proxy, 0)
     finally:
         upstream.close()
 
@@ -63,6 +66,11 @@ def hang_up(line: Wire) -> None:
         client.reset()
     line.proxy.wait_until_live()
     line.upstream.forget_all()
+
+
+def assert_no_traceback(proxy: ProxyProcess, offset: int) -> None:
+    """Whatever a peer sent, it must not have been a surprise."""
+    assert "Traceback" not in proxy.stderr_since(offset), proxy.stderr_since(offset)
 
 
 @pytest.hookimpl(wrapper=True)

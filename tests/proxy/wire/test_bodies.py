@@ -154,3 +154,32 @@ def test_bodies_flow_both_ways_at_once(wire: Wire) -> None:
         assert upstream.read_chunk() == b"ping %d" % n
         upstream.send(chunks(b"pong %d" % n))
         assert client.read_chunk() == b"pong %d" % n
+
+
+FIVE_GB = 5_000_000_000
+
+
+def test_sizes_beyond_32_bits_are_understood_in_requests(wire: Wire) -> None:
+    client, upstream = wire.ask(
+        message(b"POST /api/wire HTTP/1.1", b"Host: localhost", b"Content-Length: %d" % FIVE_GB)
+    )
+    assert content_length(upstream.read_request_head()) == FIVE_GB
+    client.send(b"begin")
+    assert upstream.read_exactly(5) == b"begin"
+
+
+def test_sizes_beyond_32_bits_are_understood_in_replies(wire: Wire) -> None:
+    client, upstream = wire.ask(get())
+    upstream.read_request()
+    upstream.send(message(b"HTTP/1.1 200 OK", b"Content-Length: %d" % FIVE_GB) + b"begin")
+    assert content_length(client.read_reply_head()) == FIVE_GB
+    assert client.read_exactly(5) == b"begin"
+
+
+def test_chunks_beyond_32_bits_pass_as_they_come(wire: Wire) -> None:
+    client, upstream = wire.ask(chunked_post(b"%x\r\nbegin" % FIVE_GB))
+    upstream.read_request_head()
+    assert upstream.read_chunk() == b"begin"
+    upstream.send(STREAM_HEAD + b"%x\r\nreply" % FIVE_GB)
+    client.read_reply_head()
+    assert client.read_chunk() == b"reply"

@@ -13,6 +13,8 @@ BROKEN_HEADS = {
     "other-protocol": b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
     "two-digit-status": b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n",
     "four-digit-status": b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n",
+    "status-below-100": b"HTTP/1.1 005 OK\r\nContent-Length: 0\r\n\r\n",
+    "status-zero": b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n",
     "no-status": b"HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
     "word-status": b"HTTP/1.1 abc OK\r\nContent-Length: 0\r\n\r\n",
     "nul-in-value": b"HTTP/1.1 200 OK\r\nX-A: a\x00b\r\nContent-Length: 0\r\n\r\n",

@@ -116,6 +116,47 @@ def test_half_closed_http_1_0_client_gets_a_prompt_reply(wire: Wire) -> None:
     assert client.read_reply().body == b"ok"
 
 
+def test_half_closed_client_gets_a_reply_to_its_body(wire: Wire) -> None:
+    client = wire.client()
+    client.send(post(b"hello"))
+    client.finish_sending()
+    upstream = wire.upstream_for(client)
+    assert upstream.read_request().body == b"hello"
+    upstream.send(OK)
+    assert client.read_reply().body == b"ok"
+
+
+def test_half_closed_client_gets_a_reply_to_each_pipelined_request(wire: Wire) -> None:
+    client = wire.client()
+    client.send(get(b"/api/1") + get(b"/health/live") + get(b"/api/2"))
+    client.finish_sending()
+    for target in (b"/api/1", b"/api/2"):
+        upstream = wire.upstream_for(client) if target == b"/api/1" else wire.upstream.accept()
+        assert upstream.read_request().target == target
+        upstream.send(ok(body=target))
+        wire.upstream.release(upstream)
+    assert client.read_reply().body == b"/api/1"
+    assert client.read_reply().value(b"x-signet-served-by") == b"native"
+    assert client.read_reply().body == b"/api/2"
+    assert client.ends_within(2)
+
+
+def test_half_closed_client_gets_a_native_reply(wire: Wire) -> None:
+    client = wire.client()
+    client.send(get(b"/health/live"))
+    client.finish_sending()
+    assert client.read_reply().status == 200
+    assert client.ends_within(2)
+
+
+def test_client_half_closed_in_the_middle_of_a_chunked_upload_closes_the_upstream(wire: Wire) -> None:
+    client, upstream = wire.ask(chunked_post(chunks(b"hello")))
+    upstream.read_request_head()
+    assert upstream.read_chunk() == b"hello"
+    client.finish_sending()
+    assert upstream.ends_within(2)
+
+
 def test_half_closed_client_gets_its_own_refusal(wire: Wire) -> None:
     client = wire.client()
     client.send(message(b"GET /api/wire HTTP/1.1", b"X-No: host"))

@@ -99,6 +99,20 @@ def test_get_that_has_begun_to_be_answered_is_not_tried_again(wire: Wire) -> Non
     assert wire.upstream.got_nothing_for(0.1)
 
 
+@pytest.mark.parametrize("end", END.values(), ids=END.keys())
+def test_legacy_that_leaves_in_the_middle_of_an_upload_is_a_gateway_error(
+    wire: Wire, end: Callable[[UpstreamConnection], None]
+) -> None:
+    client = wire.client()
+    sending = client.send_in_background(post(b"x" * 20_000_000))
+    upstream = wire.upstream_for(client)
+    upstream.read_request_head()
+    sending.stalls()
+    end(upstream)
+    assert_gateway_error(client.read_reply())
+    assert wire.upstream.got_nothing_for(0.1)
+
+
 def test_client_connection_goes_on_behind_a_gateway_error_or_ends(wire: Wire) -> None:
     client, upstream = wire.ask(get())
     upstream.read_request()

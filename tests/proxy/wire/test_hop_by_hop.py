@@ -51,7 +51,17 @@ def test_fields_named_by_connection_are_removed_both_ways(wire: Wire, lines: lis
 
 
 @pytest.mark.parametrize(
-    "name", [b"authorization", b"Authorization", b"cookie", b"host", b"content-length", b"content-type", b"origin"]
+    "name",
+    [
+        b"authorization",
+        b"Authorization",
+        b"cookie",
+        b"host",
+        b"content-length",
+        b"content-type",
+        b"origin",
+        b"x-forwarded-for",
+    ],
 )
 @pytest.mark.parametrize(
     "connection", [b"Connection: %b", b"Connection: close, %b", b"Connection: keep-alive\r\nConnection: %b"]

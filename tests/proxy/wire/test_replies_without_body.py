@@ -69,6 +69,16 @@ def test_304_keeps_its_fields_and_has_no_body(wire: Wire, lines: list[bytes]) ->
     assert wire.upstream.connections_made - before == 1
 
 
+@pytest.mark.parametrize("status", [204, 304])
+def test_body_where_none_may_be_does_not_poison_the_next_reply(wire: Wire, status: int) -> None:
+    client, upstream = wire.ask(get())
+    upstream.read_request()
+    poison = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
+    upstream.send(message(b"HTTP/1.1 %d X" % status, b"Content-Length: %d" % len(poison)) + poison)
+    assert (client.read_reply().status, upstream.ends_within(2)) == (status, True)
+    assert wire.forward(get(b"/api/next"), client=client)[1].body == b"ok"
+
+
 def test_205_ends_where_it_says(wire: Wire) -> None:
     client = wire.client()
     _, reply = wire.forward(get(), message(b"HTTP/1.1 205 Reset Content", b"Content-Length: 0"), client=client)

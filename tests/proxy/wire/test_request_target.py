@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.proxy.wire.upstream import OK
 from tests.proxy.wire.wire import Wire, get, message
 
 UNTOUCHED = [
@@ -51,6 +52,22 @@ def test_target_reaches_legacy_byte_for_byte(wire: Wire, target: bytes) -> None:
 def test_unusual_bytes_in_a_target_are_forwarded_as_they_are_or_refused(wire: Wire, target: bytes) -> None:
     received = wire.forwarded_or_refused(get(target), {400})
     assert received is None or received.target == target
+
+
+def test_unusual_target_behind_another_request_is_forwarded_as_it_is_or_refused(wire: Wire) -> None:
+    client = wire.client()
+    received, _ = wire.forward(get(b"/\xe9"), client=client)
+    assert received.target == b"/\xe9"
+    client.send(get(b"/plain") + get(b"/\xe8"))
+    first = wire.upstream_for(client)
+    assert first.read_request().target == b"/plain"
+    first.send(OK)
+    assert client.read_reply().status == 200
+    wire.upstream.release(first)
+    if wire.upstream.got_nothing_for(0.2):
+        assert client.read_reply().status == 400
+    else:
+        assert wire.upstream.newest_held().read_request().target == b"/\xe8"
 
 
 @pytest.mark.parametrize("target", [b"/a b", b"/a\tb", b"/a\x01b", b"/a\x7fb", b"/a\x00b", b"/a\rb", b"a", b"", b"?a"])

@@ -110,6 +110,11 @@ def test_tunnel_to_a_slow_reader_is_not_stored(wire: Wire) -> None:
     sending.finish()
 
 
+def test_tunnel_to_a_slow_legacy_is_not_stored(wire: Wire) -> None:
+    client, _upstream = open_tunnel(wire)
+    assert client.send_in_background(bytes(60_000_000)).stalls() < 16_000_000
+
+
 @pytest.mark.parametrize("how", ["close", "reset"])
 def test_end_of_the_client_ends_the_upstream(wire: Wire, how: str) -> None:
     client, upstream = open_tunnel(wire)
