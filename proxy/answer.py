@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from native_routes.declaration import Claims, NativeRequest
 from native_routes.reply import Refusal, Reply
 from proxy.cutover import Cutover
 from proxy.exchange import BodyTooLargeError, Exchange
-from proxy.forward import Failure, Forwarder, Terms, send_failure
+from proxy.field_lines import Terms
+from proxy.forward import Failure, Forwarder, send_failure
 from proxy.match import Match
 from proxy.reply_writer import send_reply
 from proxy.status_rewrite import Rewrite, with_status_rewrite
 
+SHOWS_PROCESS = frozenset({"/health", "/api/status"})  # pid, port and address of whoever answers
 NATIVE_BODY_LIMIT_BYTES = 100 * 1024 * 1024
 
 
@@ -20,10 +23,18 @@ class Answerer:
     """Answers one admitted exchange by the effective mode of its group."""
 
     def __init__(
-        self, cutover: Cutover, forwarder: Forwarder, context: Any, *, rewrite_status: Rewrite, mcp_limit: int
+        self,
+        cutover: Cutover,
+        forwarder: Forwarder,
+        context: Any,
+        *,
+        rewrite_status: Rewrite,
+        own_token: Callable[[], str | None],
+        mcp_limit: int,
     ) -> None:
         self._cutover = cutover
         self._rewrite_status = rewrite_status
+        self._own_token = own_token
         self._forwarder = forwarder
         self._context = context
         self._mcp_limit = mcp_limit
@@ -37,8 +48,10 @@ class Answerer:
             await self._natively(exchange, match, claims, terms)
         elif match.path == "/mcp":
             await self._mcp(exchange, terms)
-        elif match.path == "/api/status":
-            await self._forwarder.forward(exchange, with_status_rewrite(terms, self._rewrite_status))
+        elif match.path in SHOWS_PROCESS:
+            public = match.route is not None and match.route.public
+            token = self._own_token() if public and claims is None else None
+            await self._forwarder.forward(exchange, with_status_rewrite(terms, self._rewrite_status, token))
         else:
             await self._forwarder.forward(exchange, terms)
 

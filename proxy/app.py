@@ -18,7 +18,8 @@ from proxy.answer import Answerer
 from proxy.asgi import EXTENSION
 from proxy.edge import Caller, Edge
 from proxy.exchange import ClientGoneError, Exchange, Field
-from proxy.forward import Terms
+from proxy.field_lines import Terms
+from proxy.forward import Forwarder
 from proxy.match import Matcher
 from proxy.reply_writer import send_reply
 from proxy.services import Services
@@ -33,9 +34,16 @@ class FrontDoor:
     """Takes each exchange along the way. One for the whole process."""
 
     def __init__(
-        self, services: Services, edge: Edge, matcher: Matcher, admission: Admission, answerer: Answerer
+        self,
+        services: Services,
+        edge: Edge,
+        matcher: Matcher,
+        admission: Admission,
+        answerer: Answerer,
+        forwarder: Forwarder,
     ) -> None:
         self._services = services
+        self._forwarder = forwarder
         self._edge = edge
         self._matcher = matcher
         self._admission = admission
@@ -50,8 +58,6 @@ class FrontDoor:
             await self._take(exchange)
         except ClientGoneError:
             pass
-        except Refusal as refusal:
-            send_reply(exchange, refusal.reply(), ())
         except Exception:
             log.exception("unexpected_error", method=exchange.head.method, target=_path(exchange))
             self._fail(exchange)
@@ -65,19 +71,32 @@ class FrontDoor:
         caller = self._edge.look(head)
         if isinstance(caller, Refusal):
             send_reply(exchange, caller.reply(), ())
-            return
-        if head.method == "OPTIONS":
+        elif head.method == "OPTIONS":
+            await self._options(exchange, caller)
+        else:
+            try:
+                await self._admit(exchange, caller)
+            except Refusal as refusal:
+                send_reply(exchange, refusal.reply(), caller.grant)
+
+    async def _options(self, exchange: Exchange, caller: Caller) -> None:
+        """Preflights are ours. Legacy answers any other OPTIONS too, and without a token; it is asked in local mode."""
+        head = exchange.head
+        if b"access-control-request-method" in head.fields or self._edge.auth.mode != "local":
             send_reply(exchange, self._edge.preflight(head, caller), ())
-            return
+        else:
+            await self._forwarder.forward(exchange, _terms(caller))
+
+    async def _admit(self, exchange: Exchange, caller: Caller) -> None:
+        head = exchange.head
         match = self._matcher.match(head.method, head.target)
         refusal = self._admission.check(head, caller, match, self._edge.auth, time.time())
         if refusal is not None:
-            send_reply(exchange, refusal.reply(), caller.grant)
-        elif match.path.startswith(OWN_PREFIX):
+            raise refusal
+        if match.path.startswith(OWN_PREFIX):
             send_reply(exchange, await self._own(exchange, match.path, caller), caller.grant)
         else:
-            terms = Terms(drop=caller.drop, add=caller.add, grant=caller.grant)
-            await self._answerer.answer(exchange, match, caller.claims, terms, local=caller.local)
+            await self._answerer.answer(exchange, match, caller.claims, _terms(caller), local=caller.local)
 
     async def _own(self, exchange: Exchange, path: str, caller: Caller) -> Reply:
         if not caller.local and (caller.claims is None or caller.claims.role != "admin"):
@@ -90,6 +109,10 @@ class FrontDoor:
             exchange.abort()
         elif not exchange.gone:
             send_reply(exchange, text_reply("Internal Server Error", 500), ANYWHERE)
+
+
+def _terms(caller: Caller) -> Terms:
+    return Terms(drop=caller.drop, add=caller.add, grant=caller.grant)
 
 
 def _path(exchange: Exchange) -> str:

@@ -9,7 +9,7 @@ from native_routes import contract
 from native_routes.declaration import RouteGroup
 from proxy.desired_modes import Mode
 from proxy.evidence import EvidenceReader
-from proxy.legacy.status import LegacyStatus
+from proxy.legacy.status import LegacyState, LegacyStatus
 
 PROVEN_SCHEMA_VERSIONS = frozenset({contract.SCHEMA_VERSION})
 EXEMPT = frozenset({"health"})
@@ -26,12 +26,17 @@ class Facts:
     legacy_state: str  # a LegacyState value
     contract_version: str | None
     schema_version: int | None
-    lock_visible: bool  # its lock on memories.db was seen, so that a second process may open the file
+    lock_proven: bool  # while it runs, its lock on memories.db is seen, so that a second process may use the file
     database_problem: str | None = None  # why the schema version could not be read
 
     @classmethod
     def of(cls, status: LegacyStatus) -> Facts:
-        return cls(status.state, status.version, status.schema_version, status.lock_visible, status.database_problem)
+        """Between two runs of our own child there is no lock to see, and our connection, open from before, guards the
+        WAL alone: what was proven goes on being answered. Of somebody else's daemon we never know that it is gone.
+        """
+        between = status.kind != "attached" and status.state in {LegacyState.STARTING, LegacyState.DOWN}
+        lock_proven = status.lock_visible or between
+        return cls(status.state, status.version, status.schema_version, lock_proven, status.database_problem)
 
     def unproven(self) -> str:
         """What forbids native answers for every group that reads the database; "" when nothing does."""
@@ -44,7 +49,7 @@ class Facts:
         if self.schema_version not in PROVEN_SCHEMA_VERSIONS:
             proven = ", ".join(map(str, sorted(PROVEN_SCHEMA_VERSIONS)))
             return f"memories.db has schema {self.schema_version}; native answers are proven on {proven} only"
-        if not self.lock_visible:
+        if not self.lock_proven:
             return "legacy's lock on memories.db cannot be seen, so opening the file beside it could lose commits"
         return ""
 

@@ -278,7 +278,7 @@ class Cutover:
     def _follow(self, loop: asyncio.AbstractEventLoop, taken: Stamp) -> None:
         """Thread: hand every settled change of the file since the stamp `taken` to the loop."""
         before = taken
-        while not self._stop_polling.wait(POLL_S):
+        while not self._stop_polling.wait(POLL_S) and not loop.is_closed():
             now = self._file.stamp()
             if now == before and now != taken:
                 taken = now

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from proxy.head import Head
+    from proxy.request_rules import Request
     from proxy.wire import Wire
 
 BUFFER_LIMIT_BYTES = 65_536
@@ -75,22 +75,13 @@ class Exchange:
         "wants_upgrade",
     )
 
-    def __init__(
-        self,
-        wire: Wire,
-        head: Head,
-        *,
-        keep_alive: bool,
-        has_body: bool,
-        awaits_continue: bool,
-        wants_upgrade: bool,
-    ) -> None:
+    def __init__(self, wire: Wire, request: Request) -> None:
         self._wire = wire
-        self.head = head
-        self.keep_alive = keep_alive
-        self.has_body = has_body
-        self.awaits_continue = awaits_continue
-        self.wants_upgrade = wants_upgrade
+        self.head = request.head
+        self.keep_alive = request.keep_alive
+        self.has_body = request.has_body
+        self.awaits_continue = request.awaits_continue
+        self.wants_upgrade = request.wants_upgrade
         self.request_complete = False
         self.trailers: list[Field] = []
         self.started = False

@@ -1,259 +1,30 @@
-"""One exchange streamed to legacy and back, byte for byte, both directions at once.
-
-`Relay` sits between the two connections and does nothing but pass on: bytes, pace, endings. `Forwarder` decides
-which connection a request goes out on, whether it may go out again, and what a client is told when it could not.
+"""Forwarding an exchange to legacy: on which connection, whether it may go out again, and what a client is told when
+it could not. The streaming itself is `relay.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
-from proxy import hop_headers
-from proxy.exchange import Exchange, Field, Framing
+from proxy.exchange import Exchange, Field
+from proxy.field_lines import ANY_ORIGIN, PLAIN_TERMS, Terms
 from proxy.head import Head
 from proxy.legacy.status import Legacy, LegacyState, LegacyStatus
+from proxy.relay import Relay
 from proxy.settings import Settings
-from proxy.upstream import (
-    ConnectError,
-    ConnectionLostError,
-    Pool,
-    UpstreamConnection,
-    UpstreamError,
-)
+from proxy.upstream import ConnectError, ConnectionLostError, Pool, UpstreamConnection, UpstreamError
 
-SERVED_BY_LEGACY = b"x-signet-served-by: legacy\r\n"
-ALLOW_ORIGIN = b"access-control-allow-origin"
-CORS_FIELDS = frozenset({ALLOW_ORIGIN, b"access-control-allow-credentials", b"access-control-expose-headers"})
-OUR_MARKS = frozenset({b"x-signet-served-by", b"x-signet-proxy-error"})  # only we say who answered
-ANY_ORIGIN: tuple[Field, ...] = ((ALLOW_ORIGIN, b"*"),)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 RETRIED_METHODS = frozenset({"GET", "HEAD"})
 EXPECT_WAIT_S = 1.0
 RECONNECT_S = 0.05
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the edge decided about one request: how it is sent on, and what its reply may grant."""
-
-    drop: frozenset[bytes] = frozenset()  # lower-case request fields that stay here
-    add: tuple[Field, ...] = ()
-    grant: tuple[Field, ...] = ANY_ORIGIN  # CORS fields of the reply, instead of legacy's
-    rewrite: Callable[[bytes], bytes] | None = None  # applied to a whole JSON reply body
-
-
-PLAIN_TERMS = Terms()
-
-
-class Relay:
-    """Passes one request to one upstream connection and its reply back. `done` resolves to None or an error."""
-
-    def __init__(self, exchange: Exchange, terms: Terms) -> None:
-        self.exchange = exchange
-        self.head_only = exchange.head.method == "HEAD"
-        self.wants_upgrade = exchange.wants_upgrade
-        self.done: asyncio.Future[UpstreamError | None] = exchange.loop.create_future()
-        self._terms = terms
-        self._connection: UpstreamConnection | None = None
-        self._chunked = b"transfer-encoding" in exchange.head.fields
-        self._held_reply: _HeldReply | None = None
-        self._ended = False
-
-    def go(self, connection: UpstreamConnection) -> None:
-        """Send the request on `connection`, the body as far as it is there, the rest as it arrives."""
-        self._connection = connection
-        connection.begin(self, request_head(self.exchange, self._terms))
-        self.exchange.attach(self)
-
-    # ---- from the client
-
-    def feed(self, data: bytes) -> None:
-        if self._connection is not None and not self._ended:
-            self._connection.send(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
-
-    def end(self, trailers: list[Field]) -> None:
-        if self._connection is None or self._ended:
-            return
-        if self._chunked:
-            lines = b"".join(b"%b: %b\r\n" % field for field in trailers)
-            self._connection.send(b"0\r\n%b\r\n" % lines)
-        self._connection.request_sent()
-
-    def client_gone(self) -> None:
-        self._finish(None)
-
-    def pause_reply(self) -> None:
-        if self._connection is not None and not self._ended:
-            self._connection.pause_reply()
-
-    def resume_reply(self) -> None:
-        if self._connection is not None and not self._ended:
-            self._connection.resume_reply()
-
-    # ---- from legacy
-
-    def interim(self, status: int, reason: bytes, fields: list[Field]) -> None:
-        self.exchange.interim(status, reason, [f for f in fields if not hop_headers.classify(f[0])[1]])
-
-    def reply_head(self, status: int, reason: bytes, fields: list[Field], framing: Framing) -> None:
-        self.exchange.answered_by = "legacy"
-        if self._terms.rewrite is not None and framing is Framing.SIZED and status == 200:
-            self._held_reply = _HeldReply(status, reason, fields)
-            return
-        pieces = reply_pieces(fields, self._terms.grant, keeps_length=status != 204)
-        self.exchange.start(status, reason, pieces, framing)
-
-    def reply_body(self, data: bytes) -> None:
-        if self._held_reply is None:
-            self.exchange.write(data)
-        else:
-            self._held_reply.body += data
-
-    def reply_end(self, trailers: list[Field]) -> None:
-        if self._held_reply is not None:
-            self._held_reply.send(self.exchange, self._terms)
-        self._ended = True
-        if self._connection is not None and not self.exchange.request_complete:
-            # Legacy has answered without the rest of the body: nobody will read it.
-            self._connection.close()
-        self._connection = None
-        self.exchange.finish(hop_headers.allowed_trailers(trailers))
-        self._resolve(None)
-
-    def reply_flush(self) -> None:
-        self.exchange.flush()
-
-    def pause_request(self) -> None:
-        self.exchange.hold_request()
-
-    def resume_request(self) -> None:
-        self.exchange.release_request()
-
-    def switched(self, reason: bytes, fields: list[Field], rest: bytes) -> None:
-        connection = self._connection
-        assert connection is not None
-        fields = [*fields, (b"x-signet-served-by", b"legacy")]
-        self.exchange.open_tunnel(reason, fields, connection.send)
-        if rest:
-            self.exchange.tunnel_write(rest)
-
-    def tunnelled(self, data: bytes) -> None:
-        self.exchange.tunnel_write(data)
-
-    def lost(self, error: UpstreamError) -> None:
-        self._ended = True
-        self._connection = None
-        if self.exchange.in_tunnel:
-            self.exchange.tunnel_close()
-            self._resolve(None)
-        else:
-            self._resolve(error)
-
-    # ---- endings
-
-    def fail(self, error: UpstreamError) -> None:
-        """Give the exchange up from outside: legacy hangs, or the server stops."""
-        if not self._ended:
-            self._finish(error)
-
-    def _finish(self, error: UpstreamError | None) -> None:
-        self._ended = True
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-        self._resolve(error)
-
-    def _resolve(self, error: UpstreamError | None) -> None:
-        if not self.done.done():
-            self.done.set_result(error)
-
-
-class _HeldReply:
-    """A reply that is passed on only when its body is whole, because the body is rewritten."""
-
-    def __init__(self, status: int, reason: bytes, fields: list[Field]) -> None:
-        self.status = status
-        self.reason = reason
-        self.fields = fields
-        self.body = bytearray()
-
-    def send(self, exchange: Exchange, terms: Terms) -> None:
-        assert terms.rewrite is not None
-        encoded = any(name.lower() == b"content-encoding" for name, _ in self.fields)
-        body = bytes(self.body) if encoded else terms.rewrite(bytes(self.body))
-        length = b"%d" % len(body)
-        fields = [(n, length if n.lower() == b"content-length" else v) for n, v in self.fields]
-        exchange.start(self.status, self.reason, reply_pieces(fields, terms.grant), Framing.SIZED)
-        exchange.write(body)
-
-
-def request_head(exchange: Exchange, terms: Terms) -> bytes:
-    """The request line and fields as legacy gets them: the client's, in order, less what ends at this hop."""
-    head = exchange.head
-    fields = head.fields
-    named = hop_headers.named_by_connection(fields.get(b"connection"))
-    drop = terms.drop
-    pieces = [head.method.encode("ascii"), b" ", head.target, b" HTTP/1.1\r\n"]
-    if b"host" not in fields:
-        pieces.append(b"host: 127.0.0.1\r\n")  # an HTTP/1.0 client; legacy takes it the same way
-    http_1_0 = head.version == "1.0"
-    for name, value in head.raw_fields:
-        lower, ends_here = hop_headers.classify(name)
-        if ends_here or lower in drop or (named and lower in named) or (http_1_0 and lower == b"expect"):
-            continue
-        pieces += (name, b": ", value, b"\r\n")
-    for name, value in terms.add:
-        pieces += (name, b": ", value, b"\r\n")
-    if b"transfer-encoding" in fields:
-        pieces.append(b"transfer-encoding: chunked\r\n")
-    if exchange.wants_upgrade:
-        pieces += (b"connection: Upgrade\r\nupgrade: ", fields[b"upgrade"], b"\r\n")
-    pieces.append(b"\r\n")
-    return b"".join(pieces)
-
-
-def reply_pieces(fields: list[Field], grant: tuple[Field, ...], *, keeps_length: bool = True) -> list[bytes]:
-    """Legacy's reply fields as lines, less what ends at this hop, with our CORS grant and our mark."""
-    named: frozenset[bytes] | None = None
-    replaces_cors = grant is not ANY_ORIGIN and grant != ANY_ORIGIN
-    pieces: list[bytes] = []
-    for name, value in fields:
-        lower, ends_here = hop_headers.classify(name)
-        if ends_here:
-            if lower == b"connection":
-                named = (named or frozenset()) | hop_headers.named_by_connection(value)
-            continue
-        if lower in OUR_MARKS or (replaces_cors and lower in CORS_FIELDS):
-            continue
-        if not keeps_length and lower == b"content-length":
-            continue
-        pieces += (name, b": ", value, b"\r\n")
-    if named and not named <= _USUAL_OPTIONS:
-        pieces = _without(pieces, named)
-    if replaces_cors:
-        for name, value in grant:
-            pieces += (name, b": ", value, b"\r\n")
-    pieces.append(SERVED_BY_LEGACY)
-    return pieces
-
-
-_USUAL_OPTIONS = frozenset({b"close", b"keep-alive"})
-
-
-def _without(pieces: list[bytes], named: frozenset[bytes]) -> list[bytes]:
-    kept: list[bytes] = []
-    for i in range(0, len(pieces), 4):
-        lower = pieces[i].lower()
-        if lower not in named or lower in hop_headers.END_TO_END:
-            kept += pieces[i : i + 4]
-    return kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,9 +172,10 @@ class _Proxy:
             self._forwarder,
             self._services,
             rewrite_status=rewrite,
+            own_token=self._probe_token,
             mcp_limit=settings.mcp_in_flight_limit,
         )
-        return FrontDoor(self._services, self._edge, Matcher(GROUPS), Admission(), answerer)
+        return FrontDoor(self._services, self._edge, Matcher(GROUPS), Admission(), answerer, self._forwarder)
 
     def _make_legacy(self) -> Legacy:
         if self._settings.legacy_url is not None:

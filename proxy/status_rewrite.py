@@ -1,4 +1,4 @@
-"""Legacy's `/api/status` shows its own process; a client must see ours, because `signet stop` signals that pid."""
+"""Legacy's `/health` and `/api/status` show its own process; a client must see ours: `signet stop` signals that pid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from proxy.forward import Terms
+from proxy.field_lines import Terms
 
 # The keys are top level and come before any nested object. Legacy: GET /api/status, key order.
 _PID = re.compile(rb'^(\{(?:"[^"]*":(?:"[^"]*"|[0-9.]+|true|false|null),)*?"pid":)\d+')
@@ -37,6 +37,10 @@ def rewriter(port: int, host: str, bind_host: str) -> Rewrite:
     return rewrite
 
 
-def with_status_rewrite(terms: Terms, rewrite: Rewrite) -> Terms:
+def with_status_rewrite(terms: Terms, rewrite: Rewrite, token: str | None = None) -> Terms:
+    """`terms` for a reply that shows its process. `token` goes along where legacy wants one and we do not."""
     # A compressed or partial body could not be rewritten, so legacy is not asked for one.
-    return replace(terms, rewrite=rewrite, drop=terms.drop | {b"accept-encoding", b"range"})
+    drop, add = terms.drop | {b"accept-encoding", b"range"}, terms.add
+    if token is not None:
+        drop, add = drop | {b"authorization"}, (*add, (b"authorization", f"Bearer {token}".encode()))
+    return replace(terms, rewrite=rewrite, drop=drop, add=add)

@@ -167,9 +167,17 @@ class UpstreamConnection(asyncio.Protocol):
         if self._sink is not None:
             self._sink.resume_request()
 
+    def eof_received(self) -> bool:
+        # Told at once: closing by itself, the transport would first wait for legacy to read the rest of our request.
+        self._end_of_input(None)
+        return False
+
     def connection_lost(self, exc: Exception | None) -> None:
+        self._end_of_input(exc)
         self._transport = None
         self._pool.forget(self)
+
+    def _end_of_input(self, exc: Exception | None) -> None:
         sink = self._sink
         if sink is None:
             return
@@ -228,6 +236,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._status = status = self._parser.get_status_code()
         if self._parser.get_http_version() not in ("1.1", "1.0"):
             raise MalformedReplyError("an HTTP version other than 1.1 or 1.0")
+        if not 100 <= status <= 999:
+            raise MalformedReplyError(f"status {status}")
         if status < 200:
             self._interims += 1
             if self._interims > INTERIM_LIMIT:

@@ -25,7 +25,7 @@ from uvicorn.server import ServerState
 from proxy import hop_headers
 from proxy.asgi import EXTENSION, AsgiBridge
 from proxy.exchange import Exchange
-from proxy.head import Head
+from proxy.request_rules import RejectedError, judge
 from proxy.settings import Settings
 
 LINGER_S = 2.0
@@ -35,8 +35,6 @@ STALLED_BODY_S = 75.0
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 WRITE_BUFFER_LIMIT_BYTES = 65_536
 
-# What survives URL parsing unchanged: legacy answers 400 to the rest. Source: RFC 9110 §7.2, RFC 3986 §3.2.2.
-HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]{0,5})?")
 NON_ASCII = re.compile(rb"[\x80-\xff]")
 STATUS_REASONS = {
     400: b"Bad Request",
@@ -48,15 +46,6 @@ STATUS_REASONS = {
 }
 
 log = structlog.get_logger(__name__)
-
-
-class _RejectedError(Exception):
-    """The bytes are no request that may go on: answered with `status`, then the connection is closed."""
-
-    def __init__(self, status: int, error: str) -> None:
-        super().__init__(error)
-        self.status = status
-        self.error = error
 
 
 class Wire(HttpToolsProtocol):
@@ -90,7 +79,7 @@ class Wire(HttpToolsProtocol):
         self._queue: deque[Exchange] = deque()
         self._holders: set[Exchange] = set()
         self._reading_paused = False
-        self._rejected: _RejectedError | None = None
+        self._rejected: RejectedError | None = None
         self._lingering = False
         self._made_progress = False
         self._hung_up = False
@@ -130,7 +119,7 @@ class Wire(HttpToolsProtocol):
                 current.client_gone()
             return False
         if not current.request_complete:
-            self._reject(_RejectedError(400, "the request ended before its body was complete"))
+            self._reject(RejectedError(400, "the request ended before its body was complete"))
             return True
         self._hung_up = True
         self.loop.call_later(self.settings.half_close_grace_s, self._end_half_close)
@@ -155,9 +144,9 @@ class Wire(HttpToolsProtocol):
         if self._lingering or not (self._in_head or self._receiving):
             self.transport.close()
         elif self._in_head:
-            self._reject(_RejectedError(408, "the request head did not arrive in time"))
+            self._reject(RejectedError(408, "the request head did not arrive in time"))
         else:
-            self._reject(_RejectedError(408, "the request body stopped arriving"))
+            self._reject(RejectedError(408, "the request body stopped arriving"))
 
     def shutdown(self) -> None:
         """The server stops: idle connections and streams end now, a reply that is due may still come."""
@@ -190,11 +179,11 @@ class Wire(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._after_upgrade_request(data[upgrade.args[0] :])
         except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, _RejectedError):
+            if not isinstance(error.__context__, RejectedError):
                 raise
             self._reject(error.__context__)
         except httptools.HttpParserError as error:
-            self._reject(_RejectedError(400, f"malformed HTTP request: {error}"))
+            self._reject(RejectedError(400, f"malformed HTTP request: {error}"))
         else:
             if self._in_head:
                 self._await_rest_of_head(len(data))
@@ -211,7 +200,7 @@ class Wire(HttpToolsProtocol):
         self._deadline = self.loop.time() + STALLED_BODY_S
         self._fed_bytes = 0 if self._made_progress else self._fed_bytes + received
         if self._fed_bytes > self.settings.header_bytes_limit:
-            self._reject(_RejectedError(400, "chunk extensions or trailers without end"))
+            self._reject(RejectedError(400, "chunk extensions or trailers without end"))
 
     def _await_rest_of_head(self, received: int) -> None:
         self._fed_bytes += received
@@ -220,9 +209,9 @@ class Wire(HttpToolsProtocol):
         elif self._deadline is None and self._current is None:
             self._deadline = self.loop.time() + self.settings.header_deadline_s
 
-    def _head_too_large(self) -> _RejectedError:
+    def _head_too_large(self) -> RejectedError:
         limit = self.settings.header_bytes_limit
-        return _RejectedError(431, f"request line and header fields are over {limit} bytes together")
+        return RejectedError(431, f"request line and header fields are over {limit} bytes together")
 
     def _escape_target(self, data: bytes) -> bytes:
         """Percent-encode raw non-ASCII bytes of the request line, which curl sends and the parser refuses.
@@ -255,7 +244,7 @@ class Wire(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         self.url += url
         if len(self.url) > self.settings.header_bytes_limit:
-            raise _RejectedError(414, f"request target is over {self.settings.header_bytes_limit} bytes")
+            raise RejectedError(414, f"request target is over {self.settings.header_bytes_limit} bytes")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         value = value.strip(b" \t")
@@ -269,7 +258,7 @@ class Wire(HttpToolsProtocol):
         fields = self._fields
         if lower in fields:
             if lower == b"host":
-                raise _RejectedError(400, "more than one Host field")
+                raise RejectedError(400, "more than one Host field")
             fields[lower] += b", " + value
         else:
             fields[lower] = value
@@ -278,9 +267,13 @@ class Wire(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._deadline = None
-        exchange = self._exchange()
+        parser = self.parser
+        target = self.url if self._raw_target is None else self._raw_target
+        self._raw_target = None
+        method, version = parser.get_method().decode("ascii"), parser.get_http_version()
+        request = judge(method, target, version, self._raw_fields, self._fields, self._peer)
+        self._receiving = exchange = Exchange(self, request)
         self._trailers = []
-        self._receiving = exchange
         self._head_bytes = 0
         self._fed_bytes = 0
         if self._current is None:
@@ -300,60 +293,6 @@ class Wire(HttpToolsProtocol):
         if exchange is not None:
             self._deadline = None
             exchange.feed_end(hop_headers.allowed_trailers(self._trailers or ()))
-
-    def _exchange(self) -> Exchange:
-        parser, fields = self.parser, self._fields
-        version = parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            raise _RejectedError(505, f"HTTP/{version} is not supported; use HTTP/1.1")
-        method = parser.get_method().decode("ascii")
-        if method == "CONNECT":
-            raise _RejectedError(405, "CONNECT is not supported: this is not a forward proxy")
-        target = self._target(method)
-        _check_host(fields.get(b"host"), version)
-        coding = fields.get(b"transfer-encoding")
-        if coding is not None and (version == "1.0" or coding.lower() != b"chunked"):
-            raise _RejectedError(400, f"Transfer-Encoding {coding.decode('latin-1')!r} is not supported, only chunked")
-        options = hop_headers.named_by_connection(fields.get(b"connection"))
-        if options and (stripped := hop_headers.stripped_end_to_end(options)) is not None:
-            raise _RejectedError(400, f"Connection may not name the end-to-end field {stripped.decode('latin-1')!r}")
-        has_body = coding is not None or fields.get(b"content-length", b"0") != b"0"
-        return Exchange(
-            self,
-            Head(method, target, version, self._raw_fields, fields, self._peer),
-            keep_alive=b"close" not in options and (version == "1.1" or b"keep-alive" in options),
-            has_body=has_body,
-            awaits_continue=version == "1.1" and fields.get(b"expect", b"").lower() == b"100-continue",
-            wants_upgrade=method == "GET"
-            and version == "1.1"
-            and not has_body
-            and b"upgrade" in options
-            and fields.get(b"upgrade", b"").lower() == b"websocket",
-        )
-
-    def _target(self, method: str) -> bytes:
-        """The target in origin form, raw. The authority of an absolute one replaces Host. Source: RFC 9112 §3.2.2."""
-        target = self.url if self._raw_target is None else self._raw_target
-        self._raw_target = None
-        if target[:1] == b"/" or (target == b"*" and method == "OPTIONS"):
-            return target
-        absolute = re.fullmatch(rb"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]*)(.*)", target, re.DOTALL)
-        if absolute is None:
-            raise _RejectedError(400, "the request target is neither a path nor an absolute URL")
-        authority, rest = absolute.groups()
-        if not authority or b"@" in authority:
-            raise _RejectedError(400, "the request target names no host, or user information")
-        self._replace_host(authority)
-        if not rest:
-            return b"*" if method == "OPTIONS" else b"/"
-        return rest if rest[:1] == b"/" else b"/" + rest
-
-    def _replace_host(self, authority: bytes) -> None:
-        if self._fields.get(b"host") == authority:
-            return
-        self._fields[b"host"] = authority
-        kept = [(n, v) for n, v in self._raw_fields if n.lower() != b"host"]
-        self._raw_fields[:] = [(b"Host", authority), *kept]
 
     def _after_upgrade_request(self, rest: bytes) -> None:
         """The parser stops behind a request that offers an upgrade; whether it is taken is legacy's word."""
@@ -475,7 +414,7 @@ class Wire(HttpToolsProtocol):
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
-    def _reject(self, rejected: _RejectedError) -> None:
+    def _reject(self, rejected: RejectedError) -> None:
         self._in_head = False
         current = self._current
         if current is None:
@@ -492,7 +431,7 @@ class Wire(HttpToolsProtocol):
         else:
             self._rejected = rejected  # answered after the requests before it
 
-    def _refuse(self, rejected: _RejectedError) -> None:
+    def _refuse(self, rejected: RejectedError) -> None:
         body = json.dumps({"error": rejected.error}).encode()
         self.transport.write(
             b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-signet-served-by: native\r\n"
@@ -535,13 +474,3 @@ class Wire(HttpToolsProtocol):
 
     def close_tunnel(self) -> None:
         self.transport.close()
-
-
-def _check_host(host: bytes | None, version: str) -> None:
-    if host is None:
-        if version == "1.1":
-            raise _RejectedError(400, "the Host field is missing")
-        return
-    match = HOST.fullmatch(host)
-    if match is None or int((match[2] or b":0")[1:] or 0) > 65535:
-        raise _RejectedError(400, "the Host field is malformed")

@@ -75,8 +75,8 @@ class AttachedLegacy:
 
     async def _follow(self) -> None:
         while True:
+            self._failed.clear()  # before probing: a failure during the probe asks for another one
             await self._probe_until_it_answers()
-            self._failed.clear()
             await self._failed.wait()
 
     async def _probe_until_it_answers(self) -> None:

@@ -13,13 +13,17 @@ _LISTENING = "0A"  # Linux: include/net/tcp_states.h
 
 @dataclass(frozen=True, slots=True)
 class PortHolder:
-    """`pid` is None when the holder belongs to another user and the system does not name it."""
+    """`pid` is None when the holder belongs to another user, or when nobody listens: then the port is the local end of
+    some client's connection and is free again when that ends."""
 
     port: int
     pid: int | None
     command: str
+    listens: bool = True
 
     def __str__(self) -> str:
+        if not self.listens:
+            return f"port {self.port} is in use by a connection, nobody listens on it"
         if self.pid is None:
             return f"port {self.port} is held by a process of another user"
         return f"port {self.port} is held by process {self.pid} ({self.command or 'unknown command'})"
@@ -46,12 +50,17 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 def port_holder(port: int) -> PortHolder:
     """The process listening on `port`; only meaningful when the port is not free."""
-    pid = _holder_proc(port) if processes.ON_LINUX else _holder_lsof(port)
+    if not processes.ON_LINUX:
+        return _named(port, _holder_lsof(port))
+    inodes = _listening_inodes(port)
+    return _named(port, _holder_proc(inodes)) if inodes else PortHolder(port, None, "", listens=False)
+
+
+def _named(port: int, pid: int | None) -> PortHolder:
     return PortHolder(port, pid, processes.command_line(pid) if pid is not None else "")
 
 
-def _holder_proc(port: int) -> int | None:
-    inodes = _listening_inodes(port)
+def _holder_proc(inodes: set[str]) -> int | None:
     wanted = {f"socket:[{inode}]" for inode in inodes}
     for pid in processes.all_pids():
         if any(target in wanted for _, target in processes.open_files(pid)):

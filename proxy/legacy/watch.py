@@ -53,12 +53,12 @@ class Watch:
         while time.monotonic() < asks_s and not self._hurry.is_set() and not self._child.exited.done():
             await self._pause(min(self._policy.look_interval_s, self._policy.probe_interval_s))
             await self._judge(self._problem)
-        self._hurry.clear()
         return await self._turn()
 
     async def _turn(self) -> Probe | None:
         if self._child.exited.done():
             return None
+        self._hurry.clear()  # before probing: a failure noted meanwhile asks for another one
         probe = await self._probe_while_looking()
         if probe is None:
             return None

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
-from scripts.benchmark import streams
-from scripts.benchmark.load import Generator, Load, Loaded
-from scripts.benchmark.rows import SIDES, Budget, MeasurementError, Row, added, ratio
-from scripts.benchmark.running import Running, cpu_s, rss_mb
+from scripts.benchmark.extent import Bench, Extent
+from scripts.benchmark.idle import event_rows, idle_clients_rows, memory_rows
+from scripts.benchmark.load import Generator
+from scripts.benchmark.loads import GET, POST_1_KIB, capacity_rows, latency_rows, stall_rows, throughput_rows
+from scripts.benchmark.rows import MeasurementError, Row
+from scripts.benchmark.running import Running
 from scripts.benchmark.start_time import start_rows
 from scripts.benchmark.targets import (
     FORWARDED,
@@ -29,76 +28,67 @@ from scripts.benchmark.targets import (
     worker_of,
 )
 
-ADDED_P50 = Budget(0.20)
-ADDED_P99 = Budget(1.0)
-HALF_OF_NGINX = Budget(0.5, at_most=False)
-IDLE_RSS = Budget(0.7)
-STALL_MS = Budget(100.0)
-
-MANY = 64
-BIG_BYTES = 1_048_576
-# A query is missing: legacy reads and parses the whole body, and then neither searches nor writes anything.
-POSTED = '{"project": "' + "x" * 1008 + '"}'
-GET = Load(1, FORWARDED)
-POST = Load(1, "/api/memory/recall", "POST", POSTED, status=400)
-PROBE_PACE_S = 0.010
-
 
 @dataclass(frozen=True, slots=True)
-class Extent:
-    """How much is measured. `seconds` is one load on one side in one round."""
-
-    seconds: float = 2.0
-    rounds: int = 5
-    starts: int = 5
-    idle_s: float = 10.0
-    events: int = 200  # in each round
-    clients: int = 500
-
-
 class Forwarding:
     """One run. `say` hears what is being measured."""
 
-    def __init__(self, daemon: Daemon, extent: Extent, generator: Generator, say: Callable[[str], None]) -> None:
-        self._daemon = daemon
-        self._extent = extent
-        self._generate = generator
-        self._say = say
+    daemon: Daemon
+    extent: Extent
+    generate: Generator
+    say: Callable[[str], None]
 
     def rows(self) -> list[Row]:
-        """Every row of this benchmark; what fails is a row too."""
+        """Every row of this benchmark; what could not be measured is a row too."""
         with tempfile.TemporaryDirectory(prefix="signet-bench-") as name:
             alone, fronted = Place(Path(name) / "alone"), Place(Path(name) / "fronted")
             start = self._section("start", lambda: self._start(alone, fronted))
             return [*self._section("forwarding", lambda: self._serving(alone, fronted)), *start]
 
     def _section(self, work: str, measure: Callable[[], list[Row]]) -> list[Row]:
-        self._say(work)
+        self.say(work)
         try:
             return measure()
-        except MeasurementError as error:
+        except (MeasurementError, OSError) as error:
             return [Row(work, "", None, missing=str(error))]
 
     def _start(self, alone: Place, fronted: Place) -> list[Row]:
-        with legacy_alone(self._daemon, alone) as legacy:  # migrates; so does the next one
+        with legacy_alone(self.daemon, alone) as legacy:  # migrates; so does the next one
             legacy.until_200(HEALTH)
-        with supervising_proxy(self._daemon, fronted) as proxy:
+        with supervising_proxy(self.daemon, fronted) as proxy:
             proxy.until_200(FORWARDED)
-        return start_rows(self._daemon, alone, fronted, self._extent.starts)
+        return start_rows(self.daemon, alone, fronted, self.extent.starts)
 
     def _serving(self, alone: Place, fronted: Place) -> list[Row]:
-        with supervising_proxy(self._daemon, fronted) as proxy:
+        with supervising_proxy(self.daemon, fronted) as proxy:
             proxy.until_200(FORWARDED)
-            idle = self._section("idle memory", lambda: self._idle(proxy, alone))
-            with self._site(proxy, fronted) as site:
-                return [
-                    *self._section("GET, 1 connection", lambda: self._latency(site, "GET, 1 connection", GET, True)),
-                    *self._section("POST, 1 connection", lambda: self._latency(site, POST_WORK, POST, False)),
-                    *self._section("GET, 64 connections", lambda: self._capacity(site, "GET", GET)),
-                    *self._section("POST, 64 connections", lambda: self._capacity(site, "POST 1 KiB", POST)),
-                    *self._section("1 MiB replies", lambda: self._throughput(site)),
-                    *self._section("event-loop stalls", lambda: self._stalls(site)),
-                    *self._section("events", lambda: self._events(site)),
-                    *self._section("idle event streams", lambda: self._idle_clients(site)),
-                    *idle,
-                ]
+            idle = self._section("idle memory", lambda: memory_rows(self.daemon, proxy, alone, self.extent))
+            with _site(proxy, fronted) as site:
+                bench = Bench(site, self.extent, self.generate)
+                sections: dict[str, Callable[[], list[Row]]] = {
+                    "GET, 1 connection": lambda: latency_rows(bench, GET),
+                    "POST, 1 connection": lambda: latency_rows(bench, POST_1_KIB),
+                    "GET, 64 connections": lambda: capacity_rows(bench, GET),
+                    "POST, 64 connections": lambda: capacity_rows(bench, POST_1_KIB),
+                    "1 MiB replies": lambda: throughput_rows(bench),
+                    "event loop under load": lambda: stall_rows(bench),
+                    "server-sent events": lambda: event_rows(bench),
+                    "idle event streams": lambda: idle_clients_rows(bench),
+                }
+                served = [row for work, measure in sections.items() for row in self._section(work, measure)]
+        return served + idle
+
+
+@contextlib.contextmanager
+def _site(proxy: Running, fronted: Place) -> Iterator[Site]:
+    """The running proxy, the legacy behind it as the direct side, and nginx in front of that where it is installed."""
+    legacy_pid, legacy_port = legacy_behind(proxy)
+    ports = {"direct": legacy_port, "proxy": proxy.port}
+    pids = {"legacy": legacy_pid, "proxy": proxy.pid}
+    with contextlib.ExitStack() as running:
+        server = nginx(legacy_port, fronted.folder)
+        if server is not None:
+            running.enter_context(server)
+            server.until_200(FORWARDED)
+            ports["nginx"], pids["nginx"] = server.port, worker_of(server.pid)
+        yield Site(fronted.home_path, ports, pids)

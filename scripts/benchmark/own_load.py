@@ -10,15 +10,11 @@ import json
 import sys
 import time
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import httptools
-
-try:
-    import uvloop
-except ImportError:  # where it is not packaged, asyncio's own loop has a lower ceiling, which the report shows
-    uvloop = None
 
 GRACE_S = 10.0
 
@@ -78,7 +74,7 @@ class Caller(asyncio.Protocol):
 
 
 def request_bytes(order: dict[str, Any]) -> bytes:
-    body = order["body"].encode()
+    body: bytes = order["body"].encode()
     head = f"{order['method']} {order['path']} HTTP/1.1\r\nHost: 127.0.0.1:{order['port']}\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
@@ -110,8 +106,16 @@ async def run(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # where it is not packaged, asyncio's own loop has a lower ceiling, which the report shows
+        return None
+    return uvloop.new_event_loop
+
+
 def main() -> None:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop if uvloop else None) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         print(json.dumps(runner.run(run(json.loads(sys.argv[1])))))
 
 

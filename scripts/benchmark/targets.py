@@ -17,6 +17,7 @@ from proxy.legacy.find import CHECKOUT_PATH, STAND_IN_PATH, find_bun
 from proxy.legacy.ports import free_port
 from proxy.settings import process_environment
 from scripts.benchmark import machine
+from scripts.benchmark.rows import Budget
 from scripts.benchmark.running import Running, get
 
 # Provider none: a default one would ask the internet for a model. The pipeline would ask an LLM.
@@ -76,6 +77,10 @@ class Daemon:
     def is_stand_in(self) -> bool:
         return self.path == STAND_IN_PATH.resolve()
 
+    def budget(self, of_signet: Budget) -> Budget | None:
+        """A budget that is a share of Signet's own figure; the stand-in does too little to be measured against."""
+        return None if self.is_stand_in else of_signet
+
 
 class Place:
     """A folder with a home in it, and the environment of a user who has nothing else."""
@@ -121,7 +126,7 @@ def supervising_proxy(daemon: Daemon, place: Place) -> Running:
 def legacy_behind(proxy: Running) -> tuple[int, int]:
     """Pid and port of the legacy that a proxy supervises."""
     legacy = json.loads(get(proxy.port, "/_proxy/status"))["legacy"]
-    return int(legacy["pid"]), int(legacy["port"])
+    return int(legacy["pid"]), int(legacy["address"].rpartition(":")[2])
 
 
 def nginx(upstream_port: int, folder: Path) -> Running | None:

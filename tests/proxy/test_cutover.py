@@ -13,10 +13,11 @@ from native_routes.reply import Refusal, Reply
 from proxy.caps import sets_of
 from proxy.cutover import Cutover, CutoverError, Facts, Mode
 from proxy.journal import Journal
+from proxy.legacy.status import LegacyState, LegacyStatus
 from proxy.settings import Settings
 from tests.proxy.legacy.running import until
 
-PROVEN = Facts(legacy_state="ready", contract_version="0.58.1", schema_version=30, lock_visible=True)
+PROVEN = Facts(legacy_state="ready", contract_version="0.58.1", schema_version=30, lock_proven=True)
 
 
 async def answer(request: NativeRequest) -> Reply:
@@ -115,7 +116,7 @@ async def test_a_proven_group_is_native_when_asked(bench: Bench) -> None:
         (replace(PROVEN, schema_version=31), "memories.db has schema 31"),
         (replace(PROVEN, schema_version=None), "is not known yet"),
         (replace(PROVEN, schema_version=None, database_problem="file is not a database"), "file is not a database"),
-        (replace(PROVEN, lock_visible=False), "lock on memories.db cannot be seen"),
+        (replace(PROVEN, lock_proven=False), "lock on memories.db cannot be seen"),
     ],
 )
 async def test_what_is_unproven_holds_every_group_but_health_at_legacy(bench: Bench, facts: Facts, cause: str) -> None:
@@ -148,11 +149,42 @@ async def test_a_group_without_handlers_stays_with_legacy(bench: Bench) -> None:
 async def test_a_change_of_facts_counts_at_the_next_refresh(bench: Bench) -> None:
     cutover = await bench.cutover("groups:\n  recall: native\n")
 
-    bench.facts = replace(PROVEN, lock_visible=False)
+    bench.facts = replace(PROVEN, lock_proven=False)
     cutover.refresh()
 
     assert cutover.mode("recall") is Mode.LEGACY
     assert [event["group"] for event in await bench.journal.recent("mode", 1)] == ["recall"]
+
+
+READY = LegacyStatus(
+    LegacyState.READY, "signet", "127.0.0.1", 3851, since=0.0, version="0.58.1", schema_version=30, lock_visible=True
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "proven"),
+    [
+        (READY, True),
+        (replace(READY, lock_visible=False), False),
+        (replace(READY, state=LegacyState.BUSY, lock_visible=False), False),
+        (replace(READY, state=LegacyState.STARTING, lock_visible=False), True),
+        (replace(READY, state=LegacyState.DOWN, lock_visible=False), True),
+        (replace(READY, state=LegacyState.STARTING, lock_visible=False, version=None, schema_version=None), False),
+        (replace(READY, kind="attached"), True),
+        (replace(READY, kind="attached", state=LegacyState.DOWN, lock_visible=False), False),
+    ],
+)
+def test_what_was_proven_holds_between_two_runs_of_our_child_only(status: LegacyStatus, proven: bool) -> None:
+    assert (Facts.of(status).unproven() == "") is proven
+
+
+async def test_a_freeze_that_the_disk_does_not_take_is_still_in_force(bench: Bench) -> None:
+    cutover = await bench.cutover("groups:\n  recall: native\n")
+    await bench.journal.close()
+
+    await cutover.freeze(["recall"], "answers diverged")
+
+    assert cutover.mode("recall") is Mode.LEGACY
 
 
 def test_groups_that_remember_the_same_thing_are_one_set_also_through_a_third() -> None:

@@ -392,12 +392,19 @@ def test_what_was_remembered_about_one_caller_is_never_told_another() -> None:
             assert fresh == remembered
 
 
-def test_memory_of_callers_is_bounded() -> None:
+def test_memory_of_callers_is_bounded_and_keeps_neither_bad_tokens_nor_long_fields() -> None:
     at = edge("team")
-    for number in range(3 * CACHE_ENTRIES):
-        seen(at, head(host=f"h{number}.example"))
+    first, second = head(host="a.example"), head(host="b.example", fields=bearer("admin"))
+    callers = at.look(first), at.look(second)
+    assert (at.look(first), at.look(second)) == callers
+    assert at.look(first) is callers[0]
+    assert at.look(second) is callers[1]
 
-    assert len(at._seen) <= CACHE_ENTRIES
+    for forgotten in (head(host="a" * 2000), head(fields={"authorization": "Bearer a.b"}), head(fields={"via": "x"})):
+        assert at.look(forgotten) is not at.look(forgotten)
+    for number in range(CACHE_ENTRIES + 100):
+        seen(at, head(host=f"h{number}.example"))
+        assert len(at._seen) <= CACHE_ENTRIES
 
 
 def test_proxy_package_is_never_imported_by_the_native_routes() -> None:

@@ -179,7 +179,7 @@ def test_replace_stops_the_old_unit_keeps_it_and_remembers_its_daemon(user: dict
     path = old_unit(user, str(daemon))
     before = path.read_text()
 
-    result = command_line(user, "service", "install", "--replace")
+    result = command_line(user | {"SIGNET_LEGACY_DAEMON": ""}, "service", "install", "--replace")
 
     kept = path.with_name("signet.service.before-proxy")
     assert result.exit_code == 0, result.output

@@ -1,18 +1,31 @@
-"""Supervisors that end with their test, whatever happened in it."""
+"""Processes that end with their test, whatever happened in it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxy.legacy import RestartPolicy
+from proxy.legacy import RestartPolicy, processes
 from tests.proxy.legacy.daemons import write_daemon
 from tests.proxy.legacy.running import FAST, Supervised, build, environment_for
 
+collect_ignore = [] if processes.ON_LINUX else ["test_proc.py"]
 Supervise = Callable[..., Awaitable[Supervised]]
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that waits for a line of input, started with MARK=yes."""
+    environment = {"MARK": "yes", "PATH": os.environ["PATH"]}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment) as process:
+        yield process
+        process.kill()
 
 
 @pytest.fixture

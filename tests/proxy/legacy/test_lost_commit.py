@@ -18,7 +18,6 @@ from proxy.legacy.find import STAND_IN_PATH, find_bun
 from proxy.legacy.policy import RestartPolicy
 from proxy.legacy.ports import free_port
 from proxy.legacy.probe import Prober
-from proxy.legacy.processes import ON_LINUX
 from tests.proxy.legacy import daemons
 from tests.proxy.legacy.conftest import Supervise
 from tests.proxy.legacy.running import Supervised, environment_for, in_another_process, kill
@@ -82,7 +81,6 @@ async def remember(port: int, content: str) -> str:
     return str(reply.json()["id"])
 
 
-@pytest.mark.skipif(not ON_LINUX, reason="shows a property of POSIX locks as Linux keeps them")
 async def test_unprotected_a_migrating_boot_loses_a_commit_of_another_program(
     first_boot: tuple[Child, int, Path],
 ) -> None:

@@ -5,26 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from proxy.legacy import ports, processes
-from proxy.legacy.locks import holds_shared_lock
 from proxy.legacy.output import OutputDrain, RotatedFile
 from tests.proxy.legacy.running import until
-
-linux_only = pytest.mark.skipif(not processes.ON_LINUX, reason="reads /proc")
-
-
-@pytest.fixture
-def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    environment = {"MARK": "yes", "PATH": os.environ["PATH"]}
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=environment) as process:
-        yield process
-        process.kill()
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
@@ -56,35 +43,6 @@ async def test_a_process_is_seen_running_stopped_and_gone(sleeper: subprocess.Po
     sleeper.wait()
     assert processes.look(sleeper.pid) is None
     assert processes.command_line(sleeper.pid) == ""
-
-
-@linux_only
-async def test_processes_are_found_by_what_they_were_started_with(sleeper: subprocess.Popen[bytes]) -> None:
-    await until(lambda: sleeper.pid in processes.processes_with("MARK", "yes"))
-    assert sleeper.pid not in processes.processes_with("MARK", "no")
-
-
-@linux_only
-def test_own_cpu_time_is_the_kernels() -> None:
-    sample = processes.look(os.getpid())
-    assert sample is not None
-    assert 0 < sample.cpu_s <= sum(os.times()[:2]) + 0.02
-
-
-@linux_only
-def test_holders_of_a_file_are_other_processes_that_have_it_open(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.touch()
-    with path.open() as file, subprocess.Popen(["sleep", "60"], stdin=file) as process:
-        assert processes.holders_of(path) == [process.pid]
-        process.kill()
-
-
-@linux_only
-def test_a_file_that_nobody_locked_shows_no_lock(tmp_path: Path) -> None:
-    (tmp_path / "memories.db").touch()
-    assert holds_shared_lock(os.getpid(), tmp_path / "memories.db") is False
-    assert holds_shared_lock(os.getpid(), tmp_path / "missing.db") is False
 
 
 def test_the_output_file_is_shifted_before_it_grows_over_its_limit(tmp_path: Path) -> None:

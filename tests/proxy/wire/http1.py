@@ -93,7 +93,7 @@ class Connection:
 
     def readable(self, within_s: float) -> bool:
         """True as soon as bytes, an end or an error can be read."""
-        return bool(self.buffer) or bool(select.select([self.socket], [], [], within_s)[0])
+        return bool(self.buffer) or is_ready(self.socket, select.POLLIN, within_s)
 
     def ends_within(self, seconds: float) -> bool:
         """True when the peer closes or resets within the time; bytes before the end are a failed assertion."""
@@ -203,7 +203,7 @@ class Sending:
     def _run(self) -> None:
         try:
             while self.sent < len(self._data) and not self._stopped:
-                if select.select([], [self._socket], [], 0.02)[1]:
+                if is_ready(self._socket, select.POLLOUT, 0.02):
                     self.sent += self._socket.send(self._data[self.sent : self.sent + 65_536])
         except OSError as error:
             self.error = error
@@ -225,6 +225,13 @@ class Sending:
         """Wait for the end of the sending; a failed send is left in `error`."""
         self._thread.join(within_s)
         assert not self._thread.is_alive(), f"still sending after {within_s} s: {self.sent} of {len(self._data)} bytes"
+
+
+def is_ready(sock: socket.socket, event: int, within_s: float) -> bool:
+    """Whether `event`, an end or an error comes in time. By poll(2): select(2) cannot take a thousand sockets."""
+    poll = select.poll()
+    poll.register(sock, event)
+    return bool(poll.poll(within_s * 1000))
 
 
 def content_length(head: Head) -> int | None:
