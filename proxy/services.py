@@ -50,8 +50,8 @@ class Services:
             port=self.settings.port,
             agents_dir=self._agents_dir(status),
             db=_database_answers(status),
-            update_available=False,
-            pending_restart=False,
+            update_available=status.update_available,
+            pending_restart=status.pending_restart,
             proxy_version=__version__,
             legacy_state=status.state.value,
         )

@@ -28,8 +28,9 @@ from proxy.exchange import Exchange
 from proxy.request_rules import RejectedError, judge
 from proxy.settings import Settings
 
-LINGER_S = 2.0
-LINGER_LIMIT_BYTES = 4 * 1024 * 1024
+# Behind a reply to a request that is still arriving: time for the client to read it, and the most in all.
+LINGER_S = 5.0
+LINGER_MOST_S = 30.0
 QUEUE_LIMIT = 16  # pipelined requests; reading goes on below it, so that a client's departure is noticed
 STALLED_BODY_S = 75.0
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
@@ -81,6 +82,7 @@ class Wire(HttpToolsProtocol):
         self._reading_paused = False
         self._rejected: RejectedError | None = None
         self._lingering = False
+        self._linger_until = 0.0
         self._made_progress = False
         self._hung_up = False
         self._upgrading: Exchange | None = None
@@ -141,7 +143,11 @@ class Wire(HttpToolsProtocol):
         if self._deadline is None or now < self._deadline:
             return
         self._deadline = None
-        if self._lingering or not (self._in_head or self._receiving):
+        if self._lingering and self.transport.get_write_buffer_size() and now < self._linger_until:
+            self._deadline = now + LINGER_S  # it is still reading; the time starts when it has all
+        elif self._lingering:
+            self.transport.abort()
+        elif not (self._in_head or self._receiving):
             self.transport.close()
         elif self._in_head:
             self._reject(RejectedError(408, "the request head did not arrive in time"))
@@ -165,9 +171,7 @@ class Wire(HttpToolsProtocol):
             self._tunnel(data)
         elif self._upgrading is not None:
             self._keep_for_tunnel(self._upgrading, data)
-        elif self._lingering or self._rejected is not None:
-            self._discard(len(data))
-        else:
+        elif not self._lingering and self._rejected is None:
             self._parse(data)
 
     def _parse(self, data: bytes) -> None:
@@ -189,12 +193,6 @@ class Wire(HttpToolsProtocol):
                 self._await_rest_of_head(len(data))
             elif self._receiving is not None:
                 self._await_rest_of_body(len(data))
-
-    def _discard(self, received: int) -> None:
-        """What still arrives behind a refusal is read, so that the refusal is not reset away; but not for ever."""
-        self._fed_bytes += received
-        if self._fed_bytes > LINGER_LIMIT_BYTES:
-            self.transport.abort()
 
     def _await_rest_of_body(self, received: int) -> None:
         self._deadline = self.loop.time() + STALLED_BODY_S
@@ -407,8 +405,8 @@ class Wire(HttpToolsProtocol):
         """Send our end, discard what still arrives: closing at once would reset the reply away. RFC 9112 §9.6."""
         self._lingering = True
         self._receiving = None
-        self._fed_bytes = 0
         self._deadline = self.loop.time() + LINGER_S
+        self._linger_until = self.loop.time() + LINGER_MOST_S
         self._holders.clear()
         self._update_reading()
         if self.transport.can_write_eof():

@@ -101,6 +101,8 @@ class AttachedLegacy:
             pid=probe.pid,
             version=probe.version,
             agents_dir=probe.agents_dir,
+            update_available=probe.update_available,
+            pending_restart=probe.pending_restart,
             lock_visible=visible,
         )
         if visible:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from xml.parsers.expat import ExpatError
 
 CHECKOUT_PATH = Path(__file__).resolve().parents[2]
 STAND_IN_PATH = CHECKOUT_PATH / "legacy_ts" / "src" / "daemon.ts"
@@ -108,7 +109,7 @@ def _daemons_in_plist(plist: Path) -> list[Path]:
     try:
         with plist.open("rb") as file:
             arguments = plistlib.load(file).get("ProgramArguments", [])
-    except (OSError, ValueError, plistlib.InvalidFileException, AttributeError):
+    except (OSError, ValueError, plistlib.InvalidFileException, ExpatError, AttributeError):
         return []
     return [Path(word) for word in arguments[1:2] if isinstance(word, str) and word.endswith((".js", ".ts"))]
 

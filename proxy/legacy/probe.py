@@ -26,6 +26,8 @@ class Probe:
     pid: int | None = None
     version: str | None = None
     agents_dir: str | None = None
+    update_available: bool = False
+    pending_restart: bool = False
 
 
 class Prober:
@@ -74,7 +76,13 @@ def _judge(status: int, body: bytes) -> Probe:
     if status != 200 or not isinstance(values, dict):
         return Probe(True, f"/health answers {status} without the JSON of a Signet daemon")
     return Probe(
-        True, _problem(values), _number(values.get("pid")), _text(values.get("version")), _text(values.get("agentsDir"))
+        True,
+        _problem(values),
+        _number(values.get("pid")),
+        _text(values.get("version")),
+        _text(values.get("agentsDir")),
+        update_available=values.get("updateAvailable") is True,
+        pending_restart=values.get("pendingRestart") is True,
     )
 
 

@@ -61,6 +61,8 @@ class LegacyStatus:
     pid: int | None = None
     version: str | None = None
     agents_dir: str | None = None
+    update_available: bool = False  # as its /health said last: only its memory knows
+    pending_restart: bool = False
     schema_version: int | None = None
     database_problem: str | None = None
     lock_visible: bool = False

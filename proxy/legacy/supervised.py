@@ -218,7 +218,9 @@ class SupervisedLegacy:
         self._watch.verdict = self._verdict_of_service
         checked_s = time.monotonic()
         while not child.exited.done():
-            await self._watch.one_turn()
+            probe = await self._watch.one_turn()
+            if probe is not None and probe.answered:
+                self._update(update_available=probe.update_available, pending_restart=probe.pending_restart)
             self._restarts.healthy_for(child.uptime_s if self.accepts() else 0.0)
             if time.monotonic() - checked_s >= self._policy.lock_interval_s:
                 checked_s = time.monotonic()

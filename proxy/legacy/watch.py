@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -69,7 +70,7 @@ class Watch:
             self._liveness.missed()
         self._problem = problem
         await self._judge(problem)
-        return Probe(probe.answered, problem, probe.pid, probe.version, probe.agents_dir)
+        return replace(probe, problem=problem)
 
     def _stranger(self, probe: Probe) -> str | None:
         if probe.pid == self._child.pid:

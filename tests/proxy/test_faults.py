@@ -154,3 +154,24 @@ def test_killed_proxy_leaves_no_daemon_and_the_next_one_starts(tmp_path: Path) -
         with RunningProxy.again(first) as second:
             second.until_legacy("ready")
             assert second.get("/api/any").status_code == 200
+
+
+# Its update state is known to its memory only.
+UPDATED = """
+openDatabase();
+listen(() => Response.json({ ...health, updateAvailable: true, pendingRestart: true }));
+"""
+
+
+def test_update_state_that_only_the_daemon_knows_is_kept_while_it_is_silent(tmp_path: Path) -> None:
+    with RunningProxy(tmp_path, daemon=UPDATED) as proxy:
+        proxy.until_legacy("ready")
+        proxy.wait_for(lambda: proxy.get("/health").json()["updateAvailable"])
+        pid = child_pid(proxy)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            proxy.until_legacy("wedged")
+            health = proxy.get("/health").json()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert (health["updateAvailable"], health["pendingRestart"]) == (True, True)

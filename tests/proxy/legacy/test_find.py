@@ -105,8 +105,9 @@ def test_the_daemon_of_a_launchd_plist_is_found(user: dict[str, str], tmp_path: 
     assert find(user).path == daemon
 
 
-def test_unreadable_units_are_passed_over(user: dict[str, str], tmp_path: Path) -> None:
-    put(tmp_path / "Library/LaunchAgents/ai.signet.daemon.plist").write_bytes(b"\x00 not a plist")
+@pytest.mark.parametrize("plist", [b"\x00 not a plist", b"<?xml version='1.0'?><plist><dict>"])
+def test_unreadable_units_are_passed_over(user: dict[str, str], tmp_path: Path, plist: bytes) -> None:
+    put(tmp_path / "Library/LaunchAgents/ai.signet.daemon.plist").write_bytes(plist)
     put(tmp_path / ".config/systemd/user/signet.service").write_bytes(b"\xff\xfe\nExecStart=\n")
     assert find(user).kind == "stand-in"
 
