@@ -99,8 +99,11 @@ class FrontDoor:
             await self._answerer.answer(exchange, match, caller.claims, _terms(caller), local=caller.local)
 
     async def _own(self, exchange: Exchange, path: str, caller: Caller) -> Reply:
-        if not caller.local and (caller.claims is None or caller.claims.role != "admin"):
-            raise Refusal(403, "the proxy's own pages are for callers on this machine and for admin tokens")
+        is_admin = caller.claims is not None and caller.claims.role == "admin"
+        reads = exchange.head.method in ("GET", "HEAD")
+        # A caller that shows a token is held to it also on this machine: an agent's must not move the cutover.
+        if not (is_admin or (caller.local and (reads or caller.claims is None))):
+            raise Refusal(403, "the proxy's own pages are for callers on this machine, changes for admin tokens")
         return await status.own_page(self._services, exchange.head.method, path, exchange.read_body)
 
     def _fail(self, exchange: Exchange) -> None:

@@ -39,7 +39,7 @@ def ask(settings: Settings, path: str, action: dict[str, Any] | None = None) -> 
     """
     url = front_url(settings)
     try:
-        with httpx.Client(trust_env=False, timeout=TIMEOUT_S, headers=_credentials(settings)) as client:
+        with httpx.Client(trust_env=False, timeout=TIMEOUT_S, headers=credentials(settings)) as client:
             reply = client.get(url + path) if action is None else client.post(url + path, json=action)
     except httpx.TimeoutException as error:
         raise NoProxyError(f"{url} does not answer within {TIMEOUT_S:g} s; see `signet-proxy doctor`") from error
@@ -68,12 +68,15 @@ def _judged(url: str, reply: httpx.Response) -> dict[str, Any]:
     return body
 
 
-def _credentials(settings: Settings) -> dict[str, str]:
-    """An admin token of one minute where tokens are asked for and the secret can be read here."""
-    policy = AuthPolicy.load(settings.home_path)
-    if policy.mode == "local" or not policy.secret:
+def credentials(settings: Settings) -> dict[str, str]:
+    """An admin token of one minute where the secret can be read here.
+
+    Also in local mode: the running proxy may still hold the mode of its last good agent.yaml.
+    """
+    secret = AuthPolicy.load(settings.home_path).secret
+    if not secret:
         return {}
-    token = mint(policy.secret, sub="signet-proxy-cli", role="admin", ttl_s=TOKEN_TTL_S, now_s=time.time())
+    token = mint(secret, sub="signet-proxy-cli", role="admin", ttl_s=TOKEN_TTL_S, now_s=time.time())
     return {"authorization": f"Bearer {token}"}
 
 

@@ -81,7 +81,7 @@ def cap_of(group: RouteGroup, facts: Facts, hold: str, evidence: EvidenceReader)
     """The group's own cap, its set left aside. `hold`: why it must stay with legacy, such as a freeze; "" = nothing."""
     missing = sum(route.handler is None for route in group.routes)
     if missing:
-        return Mode.LEGACY, _unanswered(group, missing)
+        return Mode.LEGACY, hold or _unanswered(group, missing)
     if group.name in EXEMPT:
         return Mode.NATIVE, ""
     if hold or (hold := facts.unproven()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from typing import Any, NoReturn
@@ -13,7 +14,7 @@ from proxy import __version__
 from proxy.asking import NoProxyError, RefusedError, ask
 from proxy.home import HomeError
 from proxy.listen import BindError
-from proxy.settings import ENVIRONMENT, Settings, SettingsError
+from proxy.settings import ENVIRONMENT, Settings, SettingsError, process_environment
 from proxy.unit_files import SETTINGS_EXIT_CODE
 
 EXIT_DEGRADED = 1
@@ -66,7 +67,9 @@ def serve(take_over: bool) -> None:
 
     settings = Settings.from_env()
     create_home(settings.home_path, settings.logs_path)
-    log = Log(settings.logs_path)
+    # A service manager appends stderr to a file that nobody rotates; everything is in proxy-<date>.log.
+    managed = bool(process_environment().get("NOTIFY_SOCKET") or process_environment().get("XPC_SERVICE_NAME"))
+    log = Log(settings.logs_path, to_stream_from=logging.WARNING if managed else logging.INFO)
     log.start()
     try:
         run(settings, take_over_port=take_over)

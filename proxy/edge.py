@@ -18,7 +18,7 @@ from native_routes.declaration import Claims
 from native_routes.reply import Fields, Refusal, Reply
 from proxy import tokens
 from proxy.head import Head
-from proxy.settings import LOOPBACK_NAMES, Settings
+from proxy.settings import ANY_ADDRESSES, LOOPBACK_NAMES, Settings
 
 ROUTE_OVERRIDE: Final = b"x-signet-route"
 CACHE_ENTRIES: Final = 1024
@@ -55,7 +55,8 @@ class Edge:
 
     def __init__(self, settings: Settings, auth: AuthPolicy) -> None:
         self._any_host = "*" in settings.allowed_hosts
-        self._hosts = frozenset(name.encode() for name in (settings.allowed_hosts | LOOPBACK_NAMES))
+        own = {settings.host.lower()} - ANY_ADDRESSES  # clients use it as Host; 0.0.0.0 names no host
+        self._hosts = frozenset(name.encode() for name in (settings.allowed_hosts | LOOPBACK_NAMES | own))
         self._any_origin = "*" in settings.allowed_origins
         self._origins = frozenset(origin.lower().encode() for origin in settings.allowed_origins)
         self._proxies = settings.trusted_proxies

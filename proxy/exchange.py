@@ -268,6 +268,8 @@ class Exchange:
         self.flush()
         self.complete = True
         self._buffer.clear()
+        # The sink knows this exchange: letting go here ends the cycle, and with it most work of the garbage collector.
+        self._sink = None
         self._wire.exchange_complete(self)
 
     def abort(self) -> None:
@@ -276,6 +278,7 @@ class Exchange:
             return
         self.complete = True
         self.flush()
+        self._sink = None
         # A body that ends with the connection can only be cut short by a reset.
         self._wire.abandon(reset=self._framing is Framing.UNTIL_CLOSE)
 

@@ -82,10 +82,11 @@ class Forwarder:
         return self._unavailable()
 
     def _unavailable(self) -> Failure:
+        """Legacy takes no requests now. READY then means that its boot is not trusted yet, or that we are stopping."""
         status = self._legacy.status
-        return Failure(
-            503, f"legacy_{status.state.value}", f"the legacy daemon is {status.state.value}: {status.reason}", 1
-        )
+        state = LegacyState.STARTING if status.state is LegacyState.READY else status.state
+        why = f": {status.reason}" if status.reason else ""
+        return Failure(503, f"legacy_{state.value}", f"the legacy daemon is {state.value}{why}", 1)
 
     async def _attempt(self, exchange: Exchange, terms: Terms) -> Failure | None:
         self.pool.set_address(self._legacy.address)

@@ -28,7 +28,7 @@ _SECRET_TEXT = re.compile(r"(?i)\b(bearer\s+)\S+")
 class Log:
     """The running set-up. Start it once per process; `stop` writes what is queued."""
 
-    def __init__(self, logs_path: Path, stream: TextIO | None = None) -> None:
+    def __init__(self, logs_path: Path, stream: TextIO | None = None, *, to_stream_from: int = logging.INFO) -> None:
         stream = sys.stderr if stream is None else stream
         self._records: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LIMIT)
         self._queue = _Queue(self._records)
@@ -36,8 +36,9 @@ class Log:
         self._stream = _Stream(stream)
         self._file.setFormatter(_formatter(structlog.processors.JSONRenderer()))
         self._stream.setFormatter(_formatter(_renderer_for(stream)))
+        self._stream.setLevel(to_stream_from)
         self._running = False
-        self._listener = QueueListener(self._records, self._stream, self._file)
+        self._listener = QueueListener(self._records, self._stream, self._file, respect_handler_level=True)
 
     def start(self) -> None:
         root = logging.getLogger()

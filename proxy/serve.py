@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
+import resource
 import signal
 import socket
 import time
@@ -42,6 +44,7 @@ from proxy.tokens import mint
 from proxy.wire import Wire
 
 TICK_S = 0.5
+DESCRIPTORS = 65_536
 # Signet's CLI kills 5 s after its SIGTERM; a service manager gives more, and legacy may be in an extraction.
 LEGACY_STOP_S = 2.3
 LEGACY_STOP_MANAGED_S = 30.0
@@ -62,8 +65,8 @@ def serve(settings: Settings, *, take_over_port: bool = False) -> None:
         _refuse_open_bind(settings, policy)
         sockets = _sockets(settings, take_over_port)
         try:
-            runner = asyncio.Runner(loop_factory=_loop_factory())
-            with runner:
+            _prepare_process()
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_Proxy(settings, policy, sockets).run())
         finally:
             for listener in sockets:
@@ -97,6 +100,18 @@ def _sockets(settings: Settings, take_over_port: bool) -> list[socket.socket]:
         raise ServeError(take_over.describe_holder(settings, taken)) from taken
 
 
+def _prepare_process() -> None:
+    """Room for clients, and no long pauses: what was imported until now is never looked at by the garbage collector."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Each idle stream takes two descriptors, its client's and legacy's.
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def _loop_factory() -> Any:
     try:
         import uvloop
@@ -111,7 +126,9 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        # What is ignored stays ignored: nohup means SIGHUP.
+        stops = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        signals = [number for number in stops if signal.getsignal(number) is not signal.SIG_IGN]
         for number in signals:
             loop.add_signal_handler(number, self.handle_exit, number, None)
         try:

@@ -43,6 +43,13 @@ def _unit_environment(settings: Settings, environment: Mapping[str, str]) -> dic
     """
     kept = {name: environment[name] for name in ENVIRONMENT if environment.get(name)}
     kept |= {"SIGNET_PATH": str(settings.home_path), "SIGNET_PORT": str(settings.port)}
+    # The unit runs in another folder than this command.
+    paths = {
+        "SIGNET_LOG_DIR": settings.log_dir_path,
+        "SIGNET_LEGACY_DAEMON": settings.legacy_daemon_path,
+        "SIGNET_BUN": settings.bun_path,
+    }
+    kept |= {name: str(path) for name, path in paths.items() if path is not None}
     if settings.legacy_url is None and settings.legacy_daemon_path is None:
         try:
             daemon = find_daemon(None, environment)

@@ -89,7 +89,9 @@ async def _last_death(services: Services, status: LegacyStatus) -> dict[str, Any
     if status.last_death is not None:
         return {**asdict(status.last_death), "at": iso_utc(status.last_death.at)}
     recorded = await services.journal.recent("death", 1)
-    return dict(recorded[0]) if recorded else None
+    if not recorded:
+        return None
+    return {**recorded[0], "at": iso_utc(recorded[0]["at"])}
 
 
 async def _cutover(services: Services, read_body: ReadBody) -> Reply:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from proxy.asking import credentials
 from proxy.legacy import ports
 from proxy.listen import BindError, PortTakenError
 from proxy.settings import Settings
@@ -47,7 +48,9 @@ def take_over(settings: Settings, taken: PortTakenError) -> None:
 def _bare_signet_pid(settings: Settings) -> int | None:
     """The pid of a Signet daemon, not a proxy, that serves our home on our port; None for anything else."""
     try:
-        reply = httpx.get(f"http://127.0.0.1:{settings.port}/health", timeout=5.0, trust_env=False)
+        reply = httpx.get(
+            f"http://127.0.0.1:{settings.port}/health", headers=credentials(settings), timeout=5.0, trust_env=False
+        )
         body = reply.json()
         same_home = Path(body["agentsDir"]).resolve() == settings.home_path.resolve()
         pid = int(body["pid"])

@@ -65,6 +65,7 @@ Restart=on-failure
 RestartSec={RESTART_S}
 RestartPreventExitStatus={SETTINGS_EXIT_CODE}
 WatchdogSec={WATCHDOG_S}
+LimitNOFILE=65536
 TimeoutStartSec={START_S}
 TimeoutStopSec={STOP_S}
 # The proxy stops the legacy daemon itself, in its own order.

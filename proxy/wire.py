@@ -430,7 +430,7 @@ class Wire(HttpToolsProtocol):
             self._rejected = rejected  # answered after the requests before it
 
     def _refuse(self, rejected: RejectedError) -> None:
-        body = json.dumps({"error": rejected.error}).encode()
+        body = json.dumps({"error": rejected.error, "code": "bad_request"}).encode()
         self.transport.write(
             b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nx-signet-served-by: native\r\n"
             b"x-signet-proxy-error: bad_request\r\nconnection: close\r\n\r\n%b"

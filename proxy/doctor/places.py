@@ -64,6 +64,10 @@ def left_behind(settings: Settings, document: dict[str, Any] | None) -> Iterator
     """Files that mislead: a pid file that names nobody, settings in the folder in which Bun is started."""
     named = PidFile(settings.home_path).read()
     path = settings.daemon_dir_path / "pid"
+    if document is not None and document["legacy"]["kind"] == "attached":
+        yield ok("pid file", f"names process {named}, the daemon's own" if named else "none")
+        yield from _lock_holder(settings, document)
+        return
     ours = document["proxy"]["pid"] if document else None
     if named is not None and ours is not None and named != ours:
         expected = f"{ours}, the proxy's; `signet stop` signals the number in this file"

@@ -126,12 +126,8 @@ def open_files(pid: int) -> Iterator[tuple[str, str]]:
 
 
 def all_pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()] if ON_LINUX else []
-
-
-def allall_pids() -> list[int]:
     """Every process that can be seen; [] outside Linux."""
-    return all_pids()
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()] if ON_LINUX else []
 
 
 def _run(*command: str) -> str:

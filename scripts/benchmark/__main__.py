@@ -49,7 +49,7 @@ def _stop(number: int, frame: object) -> NoReturn:
 def forward(
     ctx: click.Context, /, legacy_daemon: Path | None, generator: str, json_path: Path | None, **extent: float
 ) -> None:
-    """Forwarding: latency, requests per second, streams, memory and start, each against DESIGN's budget."""
+    """Forwarding: latency, requests per second, streams, memory and start, each against its budget."""
     measured = Extent(**extent)  # type: ignore[arg-type]  # click has made each the type of its default
     try:
         name, generate = load.choose(generator, measured.seconds)

@@ -34,7 +34,10 @@ class Watched:
 
     def arrived(self) -> bool:
         """Take what has come in; whether the awaited text was in it. Raises MeasurementError at its end."""
-        data = self.socket.recv(65_536)
+        try:
+            data = self.socket.recv(65_536)
+        except OSError as error:
+            raise MeasurementError(f"a stream was cut: {error}") from error
         if not data:
             raise MeasurementError("a stream ended")
         self._tail += data

@@ -1,0 +1,159 @@
+"""The five routes: what each request asks for, and the shape of its reply."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Protocol
+
+from native_routes.coercion import optional_positive_integer
+from native_routes.database import DatabaseError, Reader
+from native_routes.declaration import NativeRequest
+from native_routes.javascript import parse_int, trim, undefined
+from native_routes.json_text import parse_json
+from native_routes.memories import queries
+from native_routes.memories.listing import list_body
+from native_routes.memories.timeline import read_timeline, unbuilt_timeline
+from native_routes.outside import Clock
+from native_routes.query import as_object
+from native_routes.query_string import query_parameter
+from native_routes.reply import JSON_FIELDS, Refusal, Reply, json_reply
+
+DEFAULT_HISTORY: Final = 200
+MOST_HISTORY: Final = 1000
+UNLISTED: Final = {
+    "memories": [],
+    "stats": {"total": 0, "withEmbeddings": 0, "critical": 0},
+    "error": "Failed to load memories",
+}
+
+
+class Context(Protocol):
+    @property
+    def reader(self) -> Reader: ...
+    @property
+    def clock(self) -> Clock: ...
+
+
+async def list_memories(request: NativeRequest) -> Reply:
+    """A page of all memories, forgotten ones too, newest first; 200 also when they cannot be read.
+
+    `limit` and `offset` are bound as numbers: SQLite takes a negative limit as none and refuses one that is no number.
+    """
+    limit = parse_int(query_parameter(request.head.target, "limit") or "100")
+    offset = parse_int(query_parameter(request.head.target, "offset") or "0")
+    try:
+        body = await _context(request).reader.run(list_body, limit, offset)
+    except DatabaseError:
+        return json_reply(UNLISTED)
+    return Reply(200, body, JSON_FIELDS)
+
+
+async def show_timeline(request: NativeRequest) -> Reply:
+    context = _context(request)
+    now_ms = context.clock.now_ms()
+    try:
+        return json_reply(await context.reader.run(read_timeline, now_ms))
+    except (DatabaseError, TypeError):  # TypeError: bytes where the timeline counts texts
+        return json_reply(unbuilt_timeline(now_ms), 500)
+
+
+async def show_memory(request: NativeRequest) -> Reply:
+    """One memory that is not forgotten; `sessionId` only for a memory that a session left."""
+    memory_id = _id(request, "memory id is required")
+    memory = await _context(request).reader.run(lambda connection: queries.MEMORY.one(connection, id=memory_id))
+    if memory is None:
+        raise Refusal(404, "not found")
+    of_session = isinstance(memory.source_type, str) and memory.source_type.startswith("session")
+    session_id = memory.source_id if of_session and isinstance(memory.source_id, str) else undefined
+    return json_reply({**as_object(memory), "sessionId": session_id})
+
+
+async def show_history(request: NativeRequest) -> Reply:
+    """What happened to a memory, also to a forgotten one; the oldest entries when there are more than `limit`."""
+    memory_id = _id(request, "memory id is required")
+    limit = optional_positive_integer(query_parameter(request.head.target, "limit")) or DEFAULT_HISTORY
+    entries = await _context(request).reader.run(_history, memory_id, min(limit, MOST_HISTORY))
+    if entries is None:
+        raise Refusal(404, "Not found", memoryId=memory_id)
+    return json_reply({"memoryId": memory_id, "count": len(entries), "history": [_entry(entry) for entry in entries]})
+
+
+async def show_job(request: NativeRequest) -> Reply:
+    """One job of the pipeline. A row that a worker could not take is answered as if it were missing."""
+    job_id = _id(request, "job id is required")
+    job = await _context(request).reader.run(lambda connection: queries.JOB.one(connection, id=job_id))
+    if job is None or not _is_complete(job):
+        raise Refusal(404, "Job not found")
+    return json_reply(
+        {
+            "id": job.id,
+            "memory_id": job.memory_id,
+            "document_id": job.document_id,
+            "job_type": job.job_type,
+            "status": job.status,
+            "attempt_count": job.attempts,
+            "attempts": job.attempts,
+            "max_attempts": job.max_attempts,
+            "next_attempt_at": None,
+            "last_error": job.error,
+            "last_error_code": None,
+            "error": job.error,
+            "leased_at": job.leased_at,
+            "completed_at": job.completed_at,
+            "failed_at": job.failed_at,
+            "created_at": job.created_at,
+            "updated_at": job.updated_at,
+        }
+    )
+
+
+def _context(request: NativeRequest) -> Context:
+    context: Context = request.context
+    return context
+
+
+def _id(request: NativeRequest, missing: str) -> str:
+    found = trim(request.params["id"])
+    if not found:
+        raise Refusal(400, missing)
+    return found
+
+
+def _history(connection: queries.Connection, memory_id: str, limit: int) -> list[queries.HistoryEntry] | None:
+    if queries.KNOWN_MEMORY.one(connection, id=memory_id) is None:
+        return None
+    return queries.HISTORY.all(connection, id=memory_id, limit=limit)
+
+
+def _entry(entry: queries.HistoryEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "event": entry.event,
+        "oldContent": entry.old_content,
+        "newContent": entry.new_content,
+        "changedBy": entry.changed_by,
+        "actorType": _or_undefined(entry.actor_type),
+        "reason": entry.reason,
+        "metadata": _metadata(entry.metadata),
+        "createdAt": entry.created_at,
+        "sessionId": _or_undefined(entry.session_id),
+        "requestId": _or_undefined(entry.request_id),
+    }
+
+
+def _or_undefined(value: queries.Stored) -> Any:
+    return undefined if value is None else value
+
+
+def _metadata(stored: queries.Stored) -> Any:
+    """The JSON in it, or what is stored when there is none."""
+    text = ",".join(map(str, stored)) if isinstance(stored, bytes) else stored  # JavaScript's text of a byte array
+    try:
+        return stored if text is None else parse_json(text)
+    except (ValueError, RecursionError):
+        return stored
+
+
+def _is_complete(job: queries.Job) -> bool:
+    texts = (job.id, job.job_type, job.status, job.created_at, job.updated_at)
+    numbers = (job.attempts, job.max_attempts)
+    return all(isinstance(value, str) for value in texts) and all(isinstance(value, int | float) for value in numbers)

@@ -1,0 +1,51 @@
+"""The query of a request target, read as Hono reads it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+
+
+def query_parameter(target: bytes, name: str) -> str | None:
+    """The first value of `name`, "" when it stands without one, None when it is absent.
+
+    A name written plainly wins over an earlier one that hides behind escapes; `+` is a space; escapes that are not
+    UTF-8 stay as they are. `name` is ASCII and needs no escape.
+    """
+    query = target.partition(b"#")[0].partition(b"?")[2]
+    if not query:
+        return None
+    pairs = [pair.partition("=") for pair in query.decode("utf-8", "replace").split("&")]
+    for key, _, value in pairs:
+        if key == name:
+            return _decoded(value)
+    for key, _, value in pairs:
+        if ("%" in key or "+" in key) and _decoded(key) == name:
+            return _decoded(value)
+    return None
+
+
+def _decoded(text: str) -> str:
+    text = text.replace("+", " ")
+    if "%" not in text:
+        return text
+    try:
+        return _unescaped(text)
+    except UnicodeDecodeError:
+        return _ESCAPES.sub(lambda run: _run(run[0]), text)
+
+
+def _unescaped(text: str) -> str:
+    """`decodeURIComponent(text)`; UnicodeDecodeError where that throws."""
+    if "%" in _ESCAPES.sub("", text):
+        raise UnicodeDecodeError("uri", b"", 0, 0, "a percent sign without two digits")
+    return _ESCAPES.sub(lambda run: bytes.fromhex(run[0].replace("%", "")).decode(), text)
+
+
+def _run(run: str) -> str:
+    try:
+        return _unescaped(run)
+    except UnicodeDecodeError:
+        return run
