@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import queue
 import sys
 import threading
@@ -16,17 +17,45 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, TypeVarTuple
 
 import apsw
-import sqlite_vec  # type: ignore[import-untyped]  # the wheel has no type information
+
+from native_routes.query import Query
+
+__all__ = [
+    "BUSY_TIMEOUT_S",
+    "DEFAULT_DEADLINE_S",
+    "READ_THREADS",
+    "Access",
+    "Connection",
+    "DatabaseBusy",
+    "DatabaseCorrupt",
+    "DatabaseError",
+    "DatabaseFull",
+    "DatabaseReadOnly",
+    "DatabaseUnopened",
+    "DeadlineExceeded",
+    "Query",
+    "Reader",
+    "SqliteThread",
+    "StatementError",
+    "VectorSearchUnavailable",
+    "check_vector_search",
+    "load_vector_search",
+    "vector_library_path",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Connection = apsw.Connection
 
 BUSY_TIMEOUT_S = 5.0  # Legacy's busy_timeout.
 DEFAULT_DEADLINE_S = 10.0
+READ_THREADS: Final = 4  # Legacy pools as many read connections.
+READS_WAITING: Final = 512  # beyond it a read is refused: it would only wait until its deadline
+UNHEEDED_S: Final = 0.25  # how long after its deadline a statement is waited for that does not heed it
 _STEPS_PER_LOOK = 2_000  # Virtual machine steps between two looks at the clock; about 0.1 ms.
 _VECTOR_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
@@ -41,6 +70,7 @@ class DatabaseError(Exception):
       DatabaseReadOnly   file, folder or file system may not be written
       DatabaseCorrupt    not a database, or damaged
       DatabaseUnopened   cannot be opened, or is closed
+      StatementError     the statement itself: its syntax, a value of the wrong type, a value its functions refuse
     VectorSearchUnavailable
     """
 
@@ -61,6 +91,9 @@ class DatabaseCorrupt(DatabaseError): ...
 
 
 class DatabaseUnopened(DatabaseError): ...
+
+
+class StatementError(DatabaseError): ...
 
 
 class VectorSearchUnavailable(Exception):
@@ -85,6 +118,8 @@ _ERRORS: tuple[tuple[type[apsw.Error], type[DatabaseError]], ...] = (
     (apsw.NotADBError, DatabaseCorrupt),
     (apsw.CantOpenError, DatabaseUnopened),
     (apsw.ConnectionClosedError, DatabaseUnopened),
+    (apsw.SQLError, StatementError),
+    (apsw.MismatchError, StatementError),
 )
 
 
@@ -109,6 +144,9 @@ class _Job:
         return self.abandoned or time.monotonic() >= self.ends_s
 
 
+_Jobs = queue.Queue[_Job | None] | queue.SimpleQueue[_Job | None]
+
+
 class SqliteThread:
     """One connection that lives on one thread of its own.
 
@@ -122,7 +160,7 @@ class SqliteThread:
         self.path = path
         self._access = access
         self._keeps_wal = keeps_wal
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(maxsize=pending)
+        self._jobs: _Jobs = queue.Queue(maxsize=pending)
         self._thread: threading.Thread | None = None
         self._job: _Job | None = None
 
@@ -244,6 +282,127 @@ class SqliteThread:
         return True
 
 
+class _ReadThread(SqliteThread):
+    """One connection of a Reader: it takes its jobs from the queue that all of them share."""
+
+    def __init__(self, path: Path, jobs: _Jobs) -> None:
+        super().__init__(path, Access.READ, keeps_wal=True)
+        self._jobs = jobs
+        self.vectors = False
+
+    def _connect(self) -> Connection:
+        connection = super()._connect()
+        with contextlib.suppress(VectorSearchUnavailable):
+            load_vector_search(connection)
+            self.vectors = True
+        return connection
+
+    def join(self) -> None:
+        """Wait for the thread's end, which one end mark in the shared queue brings about."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join()
+
+
+class Reader:
+    """A bounded pool of read connections to one database, each on a thread of its own.
+
+    Nothing is opened before the first `run`, so whoever owns the anchor decides by not asking. The connections stay
+    open until `close`, which never touches the WAL, whether or not a daemon still runs; the next `run` opens anew.
+    """
+
+    def __init__(self, path: Path, *, threads: int = READ_THREADS, waiting: int = READS_WAITING) -> None:
+        self.path = path
+        self.failures = 0  # reads that ended in a DatabaseError other than StatementError
+        self.last_failure = ""
+        self._count = threads
+        self._most_waiting = waiting
+        self._waiting = 0  # queued or under way; used on the event loop only
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()  # in C; `waiting` bounds it
+        self._threads: list[_ReadThread] = []
+        self._opening = asyncio.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self._threads)
+
+    @property
+    def vectors(self) -> bool:
+        """Whether statements may use vec0 tables; False before the first read."""
+        return self.is_open and all(thread.vectors for thread in self._threads)
+
+    async def run(self, work: Callable[[Connection, *Ts], T], *args: *Ts, deadline_s: float = DEFAULT_DEADLINE_S) -> T:
+        """What `work(connection, *args)` returns; all that it reads is one state of the database.
+
+        Raises DeadlineExceeded when that takes longer than `deadline_s`, queueing and opening included, or another
+        DatabaseError. Cancelling the caller interrupts the statement.
+        """
+        ends_s = time.monotonic() + deadline_s
+        try:
+            if self._waiting >= self._most_waiting:
+                raise DatabaseBusy(f"{self._waiting} reads of {self.path.name} are waiting already")
+            if not self._threads:
+                # Shielded: a caller that leaves meanwhile must not leave threads that nobody knows of.
+                await asyncio.shield(asyncio.ensure_future(self._open()))
+            return await self._queued(lambda connection: _in_snapshot(connection, work, args), ends_s)
+        except DatabaseError as error:
+            if not isinstance(error, StatementError):
+                self.failures += 1
+                self.last_failure = f"{type(error).__name__}: {error}"
+            raise
+
+    async def close(self) -> None:
+        """Close every connection after the reads under way. Idempotent."""
+        async with self._opening:
+            threads, self._threads = self._threads, []
+            await self._end(threads)
+
+    async def _open(self) -> None:
+        async with self._opening:
+            if self._threads:
+                return
+            threads = [_ReadThread(self.path, self._jobs) for _ in range(self._count)]
+            opened = await asyncio.gather(*(thread.open() for thread in threads), return_exceptions=True)
+            errors = [error for error in opened if error is not None]
+            if not errors:
+                self._threads = threads
+                return
+            await self._end([thread for thread in threads if thread.is_open])
+            raise errors[0]
+
+    async def _end(self, threads: list[_ReadThread]) -> None:
+        for _ in threads:
+            self._jobs.put(None)  # whichever thread takes it
+        for thread in threads:
+            await asyncio.to_thread(thread.join)
+
+    async def _queued(self, work: Callable[[Connection], T], ends_s: float) -> T:
+        future, done = _loop_future()
+        job = _Job(work, done, ends_s)
+        # The thread itself notices the end within microseconds, unless it is inside a function that SQLite cannot stop.
+        over = DeadlineExceeded("the statement did not stop at its deadline")
+        late_s = max(0.0, ends_s - time.monotonic()) + UNHEEDED_S
+        alarm = asyncio.get_running_loop().call_later(late_s, done, None, over)
+        self._waiting += 1
+        self._jobs.put(job)
+        try:
+            result: T = await future
+            return result
+        finally:
+            job.abandoned = True
+            alarm.cancel()
+            self._waiting -= 1
+
+
+def _in_snapshot(connection: Connection, work: Callable[[Connection, *Ts], T], args: tuple[*Ts]) -> T:
+    """`work` inside one read transaction, which is over when this returns."""
+    connection.execute("BEGIN")
+    try:
+        return work(connection, *args)
+    finally:
+        connection.execute("ROLLBACK")  # nothing was written
+
+
 def _loop_future() -> tuple[asyncio.Future[Any], Callable[[Any, BaseException | None], None]]:
     """A future of the running loop, and a function that fulfils it from any thread."""
     loop = asyncio.get_running_loop()
@@ -265,16 +424,25 @@ def _loop_future() -> tuple[asyncio.Future[Any], Callable[[Any, BaseException | 
     return future, done
 
 
+def _vector_extension_path() -> Path:
+    """`vec0` in the sqlite-vec wheel. The package is not imported: that would load numpy and a second SQLite."""
+    wheel = importlib.util.find_spec("sqlite_vec")
+    folders = wheel.submodule_search_locations if wheel is not None else None
+    if not folders:
+        raise VectorSearchUnavailable("sqlite-vec is not installed")
+    return Path(folders[0]) / "vec0"
+
+
 def vector_library_path() -> Path:
     """The shared library of the sqlite-vec wheel, with its suffix; legacy takes it as SIGNET_VEC_PATH."""
-    return Path(sqlite_vec.loadable_path() + _VECTOR_SUFFIX)
+    return _vector_extension_path().with_suffix(_VECTOR_SUFFIX)
 
 
 def load_vector_search(connection: Connection) -> None:
     """Make vec0 tables and vec_* functions known to this connection. Raises VectorSearchUnavailable."""
     try:
         connection.enable_load_extension(True)
-        connection.load_extension(sqlite_vec.loadable_path())
+        connection.load_extension(str(_vector_extension_path()))
     except (apsw.Error, OSError) as error:
         raise VectorSearchUnavailable(f"cannot load {vector_library_path()}: {error}") from error
     finally:

@@ -12,9 +12,9 @@ def query_parameter(target: bytes, name: str) -> str | None:
     """The first value of `name`, "" when it stands without one, None when it is absent.
 
     A name written plainly wins over an earlier one that hides behind escapes; `+` is a space; escapes that are not
-    UTF-8 stay as they are. `name` is ASCII and needs no escape.
+    UTF-8 stay as they are, and a number sign begins nothing. `name` is ASCII and needs no escape.
     """
-    query = target.partition(b"#")[0].partition(b"?")[2]
+    query = target.partition(b"?")[2]
     if not query:
         return None
     pairs = [pair.partition("=") for pair in query.decode("utf-8", "replace").split("&")]

@@ -22,8 +22,11 @@ def parse_tags_field(text: str | None) -> list[str]:
 
 
 def parse_tags_of_timeline(text: str | None) -> list[str]:
-    """Legacy: the timeline's reading. JSON counts only between brackets; its texts are trimmed, empty ones dropped."""
-    text = trim(text or "")
+    """Legacy: the timeline's reading. JSON counts only between brackets; its texts are trimmed, empty ones dropped.
+
+    Raises TypeError for bytes.
+    """
+    text = trim("" if text is None else text)
     array = _json_array(text) if text.startswith("[") and text.endswith("]") else None
     if array is None:
         return split_tags(text)

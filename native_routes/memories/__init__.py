@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
+from native_routes.memories import handlers as h
+from native_routes.memories.queries import TABLES
 
 GROUP = RouteGroup(
     name="memories",
     phase=2,
     routes=(
         # needs=None: any valid token may list, as legacy; each of the four roles has recall anyway.
-        Route("GET", "/api/memories"),
-        Route("GET", "/api/memory/timeline",    needs="recall"),
-        Route("GET", "/api/memory/:id",         needs="recall"),
-        Route("GET", "/api/memory/:id/history"),
-        Route("GET", "/api/memory/jobs/:id"),
+        Route("GET", "/api/memories",           h.list_memories),
+        Route("GET", "/api/memory/timeline",    h.show_timeline, needs="recall"),
+        Route("GET", "/api/memory/:id",         h.show_memory,   needs="recall"),
+        Route("GET", "/api/memory/:id/history", h.show_history),
+        Route("GET", "/api/memory/jobs/:id",    h.show_job),
     ),
+    reads=TABLES,
 )  # fmt: skip

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final, Protocol
 
 from native_routes.coercion import optional_positive_integer
-from native_routes.database import DatabaseError, Reader
+from native_routes.database import Connection, DatabaseError, Reader, StatementError
 from native_routes.declaration import NativeRequest
 from native_routes.javascript import parse_int, trim, undefined
 from native_routes.json_text import parse_json
 from native_routes.memories import queries
-from native_routes.memories.listing import list_body
+from native_routes.memories.listing import page_body, rows_body
 from native_routes.memories.timeline import read_timeline, unbuilt_timeline
 from native_routes.outside import Clock
-from native_routes.query import as_object
 from native_routes.query_string import query_parameter
-from native_routes.reply import JSON_FIELDS, Refusal, Reply, json_reply
+from native_routes.reply import Refusal, Reply, json_reply
+from native_routes.stored_values import as_json, as_object, bytes_text
 
 DEFAULT_HISTORY: Final = 200
 MOST_HISTORY: Final = 1000
+JSON: Final = ((b"content-type", b"application/json"),)
+NOT_BOUND: Final = -(2.0**63)  # The SQLite inside Bun takes it for no integer; the one here would.
 UNLISTED: Final = {
     "memories": [],
     "stats": {"total": 0, "withEmbeddings": 0, "critical": 0},
@@ -38,13 +41,19 @@ async def list_memories(request: NativeRequest) -> Reply:
 
     `limit` and `offset` are bound as numbers: SQLite takes a negative limit as none and refuses one that is no number.
     """
-    limit = parse_int(query_parameter(request.head.target, "limit") or "100")
-    offset = parse_int(query_parameter(request.head.target, "offset") or "0")
+    limit, offset = _number(request, "limit", "100"), _number(request, "offset", "0")
     try:
-        body = await _context(request).reader.run(list_body, limit, offset)
+        body = await _list_body(_context(request).reader, limit, offset)
     except DatabaseError:
         return json_reply(UNLISTED)
-    return Reply(200, body, JSON_FIELDS)
+    return Reply(200, body, JSON)
+
+
+async def _list_body(reader: Reader, limit: float, offset: float) -> bytes:
+    try:
+        return await reader.run(page_body, limit, offset)
+    except StatementError:
+        return await reader.run(rows_body, limit, offset)
 
 
 async def show_timeline(request: NativeRequest) -> Reply:
@@ -83,23 +92,17 @@ async def show_job(request: NativeRequest) -> Reply:
     job = await _context(request).reader.run(lambda connection: queries.JOB.one(connection, id=job_id))
     if job is None or not _is_complete(job):
         raise Refusal(404, "Job not found")
+    stored = as_object(job)
     return json_reply(
         {
-            "id": job.id,
-            "memory_id": job.memory_id,
-            "document_id": job.document_id,
-            "job_type": job.job_type,
-            "status": job.status,
+            **{name: stored[name] for name in ("id", "memory_id", "document_id", "job_type", "status")},
             "attempt_count": job.attempts,
             "attempts": job.attempts,
             "max_attempts": job.max_attempts,
             "next_attempt_at": None,
-            "last_error": job.error,
+            "last_error": stored["error"],
             "last_error_code": None,
-            "error": job.error,
-            "leased_at": job.leased_at,
-            "completed_at": job.completed_at,
-            "failed_at": job.failed_at,
+            **{name: stored[name] for name in ("error", "leased_at", "completed_at", "failed_at")},
             "created_at": job.created_at,
             "updated_at": job.updated_at,
         }
@@ -111,6 +114,11 @@ def _context(request: NativeRequest) -> Context:
     return context
 
 
+def _number(request: NativeRequest, name: str, default: str) -> float:
+    number = parse_int(query_parameter(request.head.target, name) or default)
+    return math.nan if number == NOT_BOUND else number
+
+
 def _id(request: NativeRequest, missing: str) -> str:
     found = trim(request.params["id"])
     if not found:
@@ -118,7 +126,7 @@ def _id(request: NativeRequest, missing: str) -> str:
     return found
 
 
-def _history(connection: queries.Connection, memory_id: str, limit: int) -> list[queries.HistoryEntry] | None:
+def _history(connection: Connection, memory_id: str, limit: int) -> list[queries.HistoryEntry] | None:
     if queries.KNOWN_MEMORY.one(connection, id=memory_id) is None:
         return None
     return queries.HISTORY.all(connection, id=memory_id, limit=limit)
@@ -126,31 +134,31 @@ def _history(connection: queries.Connection, memory_id: str, limit: int) -> list
 
 def _entry(entry: queries.HistoryEntry) -> dict[str, Any]:
     return {
-        "id": entry.id,
-        "event": entry.event,
-        "oldContent": entry.old_content,
-        "newContent": entry.new_content,
-        "changedBy": entry.changed_by,
+        "id": as_json(entry.id),
+        "event": as_json(entry.event),
+        "oldContent": as_json(entry.old_content),
+        "newContent": as_json(entry.new_content),
+        "changedBy": as_json(entry.changed_by),
         "actorType": _or_undefined(entry.actor_type),
-        "reason": entry.reason,
+        "reason": as_json(entry.reason),
         "metadata": _metadata(entry.metadata),
-        "createdAt": entry.created_at,
+        "createdAt": as_json(entry.created_at),
         "sessionId": _or_undefined(entry.session_id),
         "requestId": _or_undefined(entry.request_id),
     }
 
 
 def _or_undefined(value: queries.Stored) -> Any:
-    return undefined if value is None else value
+    return undefined if value is None else as_json(value)
 
 
 def _metadata(stored: queries.Stored) -> Any:
     """The JSON in it, or what is stored when there is none."""
-    text = ",".join(map(str, stored)) if isinstance(stored, bytes) else stored  # JavaScript's text of a byte array
+    text = bytes_text(stored) if isinstance(stored, bytes) else stored
     try:
-        return stored if text is None else parse_json(text)
+        return None if text is None else parse_json(text)
     except (ValueError, RecursionError):
-        return stored
+        return as_json(stored)
 
 
 def _is_complete(job: queries.Job) -> bool:

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from native_routes.database import Connection, DatabaseError, StatementError
+from native_routes.database import Connection
 from native_routes.javascript import stringify
 from native_routes.memories.queries import COUNTS, LIST, PAGE, Counts
-from native_routes.query import as_object
+from native_routes.stored_values import as_object
 
 
-def list_body(connection: Connection, limit: float, offset: float) -> bytes:
-    """The reply's bytes, written by SQLite where it writes them as JavaScript does. Raises DatabaseError."""
-    try:
-        page = PAGE.one(connection, limit=limit, offset=offset)
-    except StatementError:  # a value that SQLite's JSON cannot hold, or a limit that is none: then this fails too
-        return _written_here(connection, limit, offset)
+def page_body(connection: Connection, limit: float, offset: float) -> bytes:
+    """The reply's bytes with the memories written by SQLite.
+
+    Raises StatementError when they hold a value that SQLite does not write as JavaScript does: then rows_body must.
+    """
+    page = PAGE.one(connection, limit=limit, offset=offset)
     assert page is not None
-    return b"".join((b'{"memories":', _utf8(page.memories), b',"stats":', _stats(page), b"}"))
+    return _body(_utf8(page.memories), page)
 
 
-def _written_here(connection: Connection, limit: float, offset: float) -> bytes:
+def rows_body(connection: Connection, limit: float, offset: float) -> bytes:
+    """The same bytes for any stored values. Raises StatementError for a limit or offset that is no number."""
     memories = [as_object(memory) for memory in LIST.all(connection, limit=limit, offset=offset)]
     counts = COUNTS.one(connection)
     assert counts is not None
-    return b"".join((b'{"memories":', stringify(memories).encode(), b',"stats":', _stats(counts), b"}"))
+    return _body(stringify(memories).encode(), counts)
 
 
-def _stats(counts: Counts) -> bytes:
-    return stringify(
-        {"total": counts.total, "withEmbeddings": counts.with_embeddings, "critical": counts.critical}
-    ).encode()
+def _body(memories: bytes, counts: Counts) -> bytes:
+    stats = {"total": counts.total, "withEmbeddings": counts.with_embeddings, "critical": counts.critical}
+    return b"".join((b'{"memories":', memories, b',"stats":', stringify(stats).encode(), b"}"))
 
 
 def _utf8(json: bytes) -> bytes:
