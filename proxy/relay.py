@@ -125,7 +125,8 @@ class Relay:
         self._ended = True
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            # The last bytes of a tunnel are legacy's too; a request that nobody waits for is not.
+            connection.close(after_writes=self.exchange.in_tunnel and error is None)
         self._resolve(error)
 
     def _resolve(self, error: UpstreamError | None) -> None:

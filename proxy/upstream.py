@@ -117,10 +117,14 @@ class UpstreamConnection(asyncio.Protocol):
             assert self._transport is not None
             self._transport.resume_reading()
 
-    def close(self) -> None:
-        """End the connection now; its sink hears nothing more."""
+    def close(self, *, after_writes: bool = False) -> None:
+        """End the connection, now or after what was written; its sink hears nothing more."""
         self._sink = None
-        if self._transport is not None:
+        if self._transport is None:
+            return
+        if after_writes:
+            self._transport.close()
+        else:
             self._transport.abort()
 
     # ---- asyncio.Protocol
@@ -282,8 +286,9 @@ class UpstreamConnection(asyncio.Protocol):
             sink.interim(self._status, self._reason, self._fields)
 
     def _end(self, sink: ReplySink) -> None:
-        self._sink = None
+        # In this order: should the sink fail, the parser's error reaches it as a lost reply, not as silence.
         sink.reply_end(self._trailers or [])
+        self._sink = None
 
 
 def _cause(error: httptools.HttpParserError) -> object:
