@@ -43,6 +43,7 @@ __all__ = [
     "VectorSearchUnavailable",
     "check_vector_search",
     "load_vector_search",
+    "translated",
     "vector_library_path",
 ]
 
@@ -57,6 +58,7 @@ READ_THREADS: Final = 4  # Legacy pools as many read connections.
 READS_WAITING: Final = 512  # beyond it a read is refused: it would only wait until its deadline
 UNHEEDED_S: Final = 0.25  # how long after its deadline a statement is waited for that does not heed it
 _STEPS_PER_LOOK = 2_000  # Virtual machine steps between two looks at the clock; about 0.1 ms.
+_READ_STEPS_PER_LOOK = 40_000  # about 2 ms: each look waits for the interpreter, and reads run side by side
 _VECTOR_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
 
@@ -124,13 +126,16 @@ _ERRORS: tuple[tuple[type[apsw.Error], type[DatabaseError]], ...] = (
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    """apsw's errors as ours, so that callers need not import apsw."""
+def translated() -> Iterator[None]:
+    """apsw's errors as ours. Work that runs on a connection's thread needs it only to act on an error itself."""
     try:
         yield
     except apsw.Error as error:
         ours = next((ours for theirs, ours in _ERRORS if isinstance(error, theirs)), DatabaseError)
         raise ours(str(error)) from error
+
+
+_translated = translated
 
 
 @dataclass(slots=True, eq=False)
@@ -153,6 +158,8 @@ class SqliteThread:
     `keeps_wal`: closing this connection never checkpoints and never unlinks the WAL, even when SQLite believes it is
     the last one. A running legacy can have lost its lock on the file, so only a close after its end may tidy up.
     """
+
+    steps_per_look = _STEPS_PER_LOOK
 
     def __init__(
         self, path: Path, access: Access = Access.READ, *, keeps_wal: bool = False, pending: int = 1_000
@@ -177,7 +184,7 @@ class SqliteThread:
         self._thread.start()
         try:
             await opened
-        except DatabaseError:
+        except Exception:
             self._thread = None
             raise
 
@@ -236,20 +243,20 @@ class SqliteThread:
     def _serve(self, opened: Callable[[Any, BaseException | None], None]) -> None:
         try:
             connection = self._connect()
-        except DatabaseError as error:
+        except Exception as error:  # whatever it is: the caller of open() waits for an answer
             opened(None, error)
             return
         opened(None, None)
         while (job := self._jobs.get()) is not None:
             self._work(connection, job)
-        with contextlib.suppress(DatabaseError), _translated():
+        with contextlib.suppress(DatabaseError), translated():
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(self._keeps_wal))
             connection.close()
 
     def _connect(self) -> Connection:
-        with _translated():
+        with translated():
             connection = apsw.Connection(str(self.path), flags=self._access.value)
-            connection.set_progress_handler(self._is_over, _STEPS_PER_LOOK)
+            connection.set_progress_handler(self._is_over, self.steps_per_look)
             connection.set_busy_handler(self._wait_busy)
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(self._keeps_wal))
             if self._access is Access.OWN:
@@ -262,7 +269,7 @@ class SqliteThread:
             return job.done(None, DeadlineExceeded("the caller's time was over before the statement began"))
         self._job = job
         try:
-            with _translated():
+            with translated():
                 result = job.work(connection)
         except Exception as error:
             return job.done(None, error)
@@ -284,6 +291,8 @@ class SqliteThread:
 
 class _ReadThread(SqliteThread):
     """One connection of a Reader: it takes its jobs from the queue that all of them share."""
+
+    steps_per_look = _READ_STEPS_PER_LOOK
 
     def __init__(self, path: Path, jobs: _Jobs) -> None:
         super().__init__(path, Access.READ, keeps_wal=True)

@@ -18,7 +18,7 @@ import structlog
 from native_routes.declaration import RouteGroup
 from proxy.caps import EXEMPT, Facts, cap_of, cap_of_set, sets_of
 from proxy.desired_modes import DesiredModesError, DesiredModesFile, Loaded, Mode, Stamp
-from proxy.evidence import EvidenceReader, packaged_evidence
+from proxy.evidence import EvidenceReader
 from proxy.journal import Freeze, Journal
 from proxy.override import forced_native
 from proxy.settings import Settings
@@ -73,7 +73,7 @@ class Cutover:
         settings: Settings,
         journal: Journal,
         facts: Callable[[], Facts],
-        evidence: EvidenceReader = packaged_evidence,
+        evidence: EvidenceReader,
     ) -> None:
         self._groups = {group.name: group for group in groups}
         self._sets = sets_of(self._groups.values())

@@ -23,6 +23,7 @@ import uvicorn
 
 from native_routes import GROUPS
 from native_routes.agent_yaml import AuthPolicy
+from native_routes.database import Reader
 from proxy import listen, systemd, take_over
 from proxy.admit import Admission
 from proxy.answer import Answerer
@@ -30,6 +31,7 @@ from proxy.app import FrontDoor, application
 from proxy.caps import Facts
 from proxy.cutover import Cutover
 from proxy.edge import Edge
+from proxy.evidence import PackagedEvidence
 from proxy.forward import Forwarder
 from proxy.home import HomeLock, PidFile, create_auth_secret, create_home
 from proxy.journal import Journal
@@ -143,6 +145,7 @@ class _Proxy:
 
     def __init__(self, settings: Settings, policy: AuthPolicy, sockets: list[socket.socket]) -> None:
         self._settings = settings
+        self._evidence = PackagedEvidence(GROUPS)  # blocks, so before the loop runs
         self._sockets = sockets
         self._environment = process_environment()
         self._notifier = systemd.Notifier(self._environment)
@@ -154,8 +157,11 @@ class _Proxy:
         self._pid_file = PidFile(settings.home_path)
         self._journal = Journal(settings.daemon_dir_path / "proxy.db")
         self._legacy = self._make_legacy()
-        self._cutover = Cutover(GROUPS, settings, self._journal, lambda: Facts.of(self._legacy.status))
+        self._cutover = Cutover(
+            GROUPS, settings, self._journal, lambda: Facts.of(self._legacy.status), self._evidence
+        )
         self._legacy.subscribe(self._legacy_changed)
+        self._reader = Reader(settings.database_path)
         self._forwarder = Forwarder(settings, self._legacy, asyncio.get_running_loop())
         self._services = Services(
             settings=settings,
@@ -163,6 +169,7 @@ class _Proxy:
             cutover=self._cutover,
             journal=self._journal,
             auth=lambda: self._edge.auth,
+            reader=self._reader,
             listening=tuple(_shown(listener) for listener in self._sockets),
         )
         config = uvicorn.Config(
@@ -229,6 +236,7 @@ class _Proxy:
             yield
         finally:
             self._notifier.stopping()
+            await self._reader.close()
             await self._legacy.stop(self._legacy_stop_s())
             for task in tuple(self._tasks):
                 task.cancel()

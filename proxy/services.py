@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from native_routes import contract
 from native_routes.agent_yaml import AuthPolicy
+from native_routes.database import Reader
 from native_routes.health.vitals import Degradation, Vitals
+from native_routes.outside import Clock, SystemClock
 from proxy import __version__, readiness
 from proxy.counters import Counters
 from proxy.cutover import Cutover
@@ -30,6 +32,8 @@ class Services:
     cutover: Cutover
     journal: Journal
     auth: Callable[[], AuthPolicy]
+    reader: Reader  # of memories.db; asked only where the caps allow a native answer, so never before the anchor holds
+    clock: Clock = field(default_factory=SystemClock)
     counters: Counters = field(default_factory=Counters)
     listening: tuple[str, ...] = ()  # "127.0.0.1:3850", as bound
     started_at: float = field(default_factory=time.time)  # Unix time

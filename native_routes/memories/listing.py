@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Final
+
 from native_routes.database import Connection
 from native_routes.javascript import stringify
 from native_routes.memories.queries import COUNTS, LIST, PAGE, Counts
 from native_routes.stored_values import as_object
+
+_kept: Final = threading.local()  # a read connection has a thread of its own
 
 
 def page_body(connection: Connection, limit: float, offset: float) -> bytes:
@@ -15,20 +20,31 @@ def page_body(connection: Connection, limit: float, offset: float) -> bytes:
     """
     page = PAGE.one(connection, limit=limit, offset=offset)
     assert page is not None
-    return _body(_utf8(page.memories), page)
+    return _body(connection, _utf8(page.memories))
 
 
 def rows_body(connection: Connection, limit: float, offset: float) -> bytes:
     """The same bytes for any stored values. Raises StatementError for a limit or offset that is no number."""
     memories = [as_object(memory) for memory in LIST.all(connection, limit=limit, offset=offset)]
-    counts = COUNTS.one(connection)
-    assert counts is not None
-    return _body(stringify(memories).encode(), counts)
+    return _body(connection, stringify(memories).encode())
 
 
-def _body(memories: bytes, counts: Counts) -> bytes:
+def _body(connection: Connection, memories: bytes) -> bytes:
+    counts = _counts(connection)
     stats = {"total": counts.total, "withEmbeddings": counts.with_embeddings, "critical": counts.critical}
     return b"".join((b'{"memories":', memories, b',"stats":', stringify(stats).encode(), b"}"))
+
+
+def _counts(connection: Connection) -> Counts:
+    """Counting takes as long as the home is large, so it is done once for each state that a connection sees."""
+    state = connection.pragma("data_version")  # other connections' commits change it; this one only reads
+    kept: tuple[Connection, object, Counts] | None = getattr(_kept, "counts", None)
+    if kept is not None and kept[0] is connection and kept[1] == state:
+        return kept[2]
+    counts = COUNTS.one(connection)
+    assert counts is not None
+    _kept.counts = (connection, state, counts)
+    return counts
 
 
 def _utf8(json: bytes) -> bytes:

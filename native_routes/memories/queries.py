@@ -18,7 +18,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Counts):
+class Page:
     """The listed memories as the bytes of a JSON array. A text that is not UTF-8 is in there as it is stored."""
 
     memories: bytes
@@ -133,33 +133,33 @@ COUNTS: Final = Query(
     """,
     row=Counts,
 )
-# LIST and COUNTS in one step of SQLite, which needs no interpreter meanwhile. Its JSON of texts is JavaScript's; its
-# numbers are not, so they are written here: whole ones below 2^53 and fractions whose shortest form has at most 15
-# digits, which are those that survive being written with 15. Any other number becomes x'', and that, like stored
-# bytes, is no JSON: the statement fails, and LIST must be used.
+# LIST in one step of SQLite, which needs no interpreter meanwhile. Its JSON of texts is JavaScript's; its numbers are
+# not, so they are written here: whole ones below 2^53, and fractions whose shortest form has at most 15 digits: those
+# survive being written with 15. Any other number becomes x'', as do stored bytes, which could pass for SQLite's binary
+# JSON: x'' is none, the statement fails, and LIST must be used.
 PAGE: Final = Query(
     """
-    SELECT
-      (SELECT count(*) FROM memories),
-      (SELECT count(*) FROM embeddings),
-      (SELECT count(*) FROM memories WHERE importance >= 0.9),
-      (SELECT CAST(json_group_array(json_object(
-          'id', id, 'content', content, 'created_at', created_at, 'who', who,
-          'importance',
-          CASE WHEN typeof(importance) <> 'real' THEN importance
-               WHEN abs(importance) < 1e15 AND importance = CAST(importance AS INTEGER)
-                 THEN CAST(importance AS INTEGER)
-               WHEN abs(importance) BETWEEN 0.001 AND 1e6 AND CAST(printf('%.15g', importance) AS REAL) = importance
-                 THEN json(printf('%.15g', importance))
-               ELSE x'' END,
-          'tags', tags, 'source_type', source_type,
-          'pinned',
-          CASE WHEN typeof(pinned) = 'real' OR (typeof(pinned) = 'integer' AND abs(pinned / 2) >= 4503599627370496)
-                 THEN x''
-               ELSE pinned END,
-          'type', type)) AS BLOB)
-       FROM (SELECT id, content, created_at, who, importance, tags, source_type, pinned, type
-             FROM memories ORDER BY created_at DESC LIMIT :limit OFFSET :offset))
+    SELECT CAST(json_group_array(json_object(
+        'id', iif(typeof(id) = 'blob', x'', id),
+        'content', iif(typeof(content) = 'blob', x'', content),
+        'created_at', iif(typeof(created_at) = 'blob', x'', created_at),
+        'who', iif(typeof(who) = 'blob', x'', who),
+        'importance',
+        CASE WHEN typeof(importance) IN ('text', 'null') THEN importance
+             WHEN typeof(importance) <> 'real' THEN x''
+             WHEN abs(importance) < 1e15 AND importance = CAST(importance AS INTEGER) THEN CAST(importance AS INTEGER)
+             WHEN abs(importance) BETWEEN 0.001 AND 1e6 AND CAST(printf('%.15g', importance) AS REAL) = importance
+               THEN json(printf('%.15g', importance))
+             ELSE x'' END,
+        'tags', iif(typeof(tags) = 'blob', x'', tags),
+        'source_type', iif(typeof(source_type) = 'blob', x'', source_type),
+        'pinned',
+        CASE WHEN typeof(pinned) IN ('text', 'null') THEN pinned
+             WHEN typeof(pinned) = 'integer' AND abs(pinned / 2) < 4503599627370496 THEN pinned
+             ELSE x'' END,
+        'type', iif(typeof(type) = 'blob', x'', type))) AS BLOB)
+    FROM (SELECT id, content, created_at, who, importance, tags, source_type, pinned, type
+          FROM memories ORDER BY created_at DESC LIMIT :limit OFFSET :offset)
     """,
     row=Page,
 )

@@ -1,0 +1,81 @@
+"""One SELECT and the shape of its rows, together. Needs no SQLite of its own: it works on a connection it is given."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from native_routes.database import Connection
+
+Row = TypeVar("Row")
+_QUOTED = re.compile(r"'[^']*'")
+_PARAMETER = re.compile(r":([A-Za-z_]\w*)")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Query(Generic[Row]):
+    """`Query("SELECT ... :name", row=SomeRow)`; `row` is a frozen, slotted dataclass, a field for each column in order.
+
+    TEXT that is not UTF-8 arrives with U+FFFD in place of what cannot be read, as Bun reads it. Raises TypeError when
+    values and :parameters, or columns and fields, do not match: such a query is a bug of ours.
+    """
+
+    __slots__ = ("_fields", "_names", "_row", "_tolerant", "sql")
+
+    def __init__(self, sql: str, row: type[Row]) -> None:
+        self.sql = sql
+        self._row: Callable[..., Row] = row
+        self._fields: Final = tuple(field.name for field in dataclasses.fields(row))  # type: ignore[arg-type]
+        self._names: Final = frozenset(_PARAMETER.findall(_QUOTED.sub("''", sql)))
+        self._tolerant: Final = _text_as_bytes(sql, self._fields)
+        if not self._fields:
+            raise TypeError(f"{row.__name__} has no fields")
+
+    def all(self, connection: Connection, **values: object) -> list[Row]:
+        """Every row, in the statement's order; [] when none."""
+        self._check(values)
+        try:
+            return self._rows(connection.execute(self.sql, values).fetchall())
+        except UnicodeEncodeError:
+            return self.all(connection, **_well_formed(values))
+        except UnicodeDecodeError:
+            found = connection.execute(self._tolerant, values).fetchall()
+            return self._rows([_read_bytes(line) for line in found])
+
+    def one(self, connection: Connection, **values: object) -> Row | None:
+        """The first row, None when there is none."""
+        rows = self.all(connection, **values)
+        return rows[0] if rows else None
+
+    def _check(self, values: Mapping[str, object]) -> None:
+        if values.keys() != self._names:
+            raise TypeError(f"expected values for {sorted(self._names)}, got {sorted(values)}: {self.sql}")
+
+    def _rows(self, found: list[Any]) -> list[Row]:
+        if found and len(found[0]) != len(self._fields):
+            raise TypeError(f"{len(found[0])} columns for the {len(self._fields)} fields {self._fields}: {self.sql}")
+        return [self._row(*columns) for columns in found]
+
+
+def _well_formed(values: Mapping[str, object]) -> dict[str, object]:
+    """Texts with U+FFFD for each lone surrogate: what Bun stores and compares for one."""
+    return {
+        name: _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value for name, value in values.items()
+    }
+
+
+def _text_as_bytes(sql: str, fields: tuple[str, ...]) -> str:
+    """The same statement with each column twice: whether it is text, and its value with text as its bytes."""
+    columns = ", ".join(
+        f"typeof({name}) = 'text', CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END"
+        for name in fields
+    )
+    return f"WITH answer ({', '.join(fields)}) AS ({sql}) SELECT {columns} FROM answer"  # noqa: S608  # constants only
+
+
+def _read_bytes(line: tuple[Any, ...]) -> list[Any]:
+    pairs = zip(line[::2], line[1::2], strict=True)
+    return [value.decode("utf-8", "replace") if is_text else value for is_text, value in pairs]

@@ -1,0 +1,249 @@
+"""One side of a comparison, running: a daemon under Bun, the native proxy, or whatever answers at a URL."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from parity_tests.harness import http
+from parity_tests.harness.faketime import Clock
+from parity_tests.harness.homes.build import SECRET
+from parity_tests.harness.names import token
+from parity_tests.harness.scope import native_groups
+from parity_tests.harness.silent_legacy import SilentLegacy
+from parity_tests.harness.sqlite import VECTOR_LIBRARY
+from proxy.legacy.find import CHECKOUT_PATH, STAND_IN_PATH, LegacyNotFound, find_bun
+from proxy.settings import process_environment
+
+PIN_PATH: Final = Path(__file__).with_name("pin.ts")
+_BOOT_S: Final = 15.0
+_STOP_S: Final = 8.0
+_KEPT_VARIABLES: Final = ("LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+class SideError(Exception):
+    """A side cannot be started; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SideKind:
+    """How to start a side. Exactly one of `daemon_path`, `url` and neither (the native proxy) applies."""
+
+    name: str  # "legacy_ts", "native", "signet" or the URL
+    daemon_path: Path | None = None
+    url: str | None = None
+    seed: str | None = None  # pins random values of a daemon under Bun
+    front: Callable[[Side], AbstractContextManager[tuple[str, int]]] | None = None  # takes its place; gives its address
+
+    @property
+    def owns_home(self) -> bool:
+        """Whether its data directory is one of ours, so that rows and files can be compared."""
+        return self.url is None
+
+
+def side_kind(text: str) -> SideKind:
+    """`legacy_ts`, `native`, a URL, or the path of a daemon. Raises SideError."""
+    if text == "legacy_ts":
+        if not (STAND_IN_PATH.parents[1] / "node_modules").is_dir():
+            raise SideError("legacy_ts has no packages yet: run scripts/serve or scripts/test once")
+        return SideKind("legacy_ts", daemon_path=STAND_IN_PATH)
+    if text == "native":
+        return SideKind("native")
+    if text.startswith("http://"):
+        return SideKind(text, url=text)
+    path = Path(text).expanduser().resolve()
+    if not path.is_file():
+        raise SideError(f"{text}: no such daemon. Give legacy_ts, native, http://host:port, or the path of a daemon.js")
+    return SideKind("legacy_ts" if path == STAND_IN_PATH else "signet", daemon_path=path)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@dataclass(slots=True)
+class Side:
+    """Started by `with`; `restart` keeps home and port. The home folder must be filled before."""
+
+    kind: SideKind
+    user_home: Path
+    clock: Clock
+    environment: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    host: str = "127.0.0.1"
+    public: tuple[str, int] | None = None
+    booted_s: float = 0.0
+    _process: subprocess.Popen[bytes] | None = None
+    _behind: SilentLegacy | None = None  # the native side's
+    _boots: int = -1  # after the first; each draws other random values
+
+    @property
+    def home(self) -> Path:
+        return self.user_home / ".agents"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where requests go: to what stands in front of the side, when something does."""
+        return self.public or (self.host, self.port)
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def output(self) -> str:
+        path = self.user_home.parent / "output.txt"
+        return path.read_text(errors="replace")[-3000:] if path.is_file() else ""
+
+    def now_s(self) -> float:
+        """This side's clock; it moves as ours does."""
+        return self.clock.now_s()
+
+    def __enter__(self) -> Self:
+        if self.kind.url is not None:
+            parts = urlsplit(self.kind.url)
+            self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
+            self.booted_s = self.now_s()
+            return self
+        self.port = free_port()
+        self._start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop()
+
+    def restart(self) -> None:
+        self._stop()
+        self._start()
+
+    def _start(self) -> None:
+        self._boots += 1
+        if self.kind.daemon_path is None:
+            self._behind = SilentLegacy(self.home).__enter__()
+            modes = "".join(f"  {name}: native\n" for name in sorted(native_groups()))
+            (self.home / ".daemon" / "cutover.yaml").write_text(f"groups:\n{modes}")
+        self.clock.start()
+        self.booted_s = self.now_s()
+        with (self.user_home.parent / "output.txt").open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command(),
+                env=self._environment(),
+                cwd=self.user_home,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self._stop()
+            raise
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        behind, self._behind = self._behind, None
+        try:
+            self._end(process)
+        finally:
+            if behind is not None:
+                behind.__exit__()
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes] | None) -> None:
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _command(self) -> tuple[str, ...]:
+        if self.kind.daemon_path is None:
+            return (sys.executable, "-m", "parity_tests.harness.native_server")
+        preload = ("--preload", str(PIN_PATH)) if self.kind.seed is not None else ()
+        return (str(bun_path()), *preload, str(self.kind.daemon_path))
+
+    def _environment(self) -> dict[str, str]:
+        inherited = process_environment()
+        return (
+            {name: inherited[name] for name in _KEPT_VARIABLES if name in inherited}
+            | {"PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": "UTC", "HOME": str(self.user_home)}
+            | {"SIGNET_PATH": str(self.home), "SIGNET_LOG_DIR": str(self.home / ".daemon" / "logs")}
+            | {"SIGNET_HOST": "127.0.0.1", "SIGNET_PORT": str(self.port), "SIGNET_VEC_PATH": vector_library()}
+            | ({"PARITY_SEED": f"{self.kind.seed}{self._boots or ''}"} if self.kind.seed is not None else {})
+            | ({"SIGNET_LEGACY_URL": self._behind.url, "PYTHONPATH": str(CHECKOUT_PATH)} if self._behind else {})
+            | self.clock.environment()
+            | dict(self.environment)
+        )
+
+    def _wait_until_it_answers(self) -> None:
+        deadline = time.monotonic() + _BOOT_S
+        while time.monotonic() < deadline:
+            if self._process is None or self._process.poll() is not None:
+                raise SideError(f"{self.kind.name} ended while starting:\n{self.output}")
+            try:
+                if self._is_up():
+                    return
+            except (OSError, http.NoAnswer):
+                pass
+            time.sleep(0.01)
+        raise SideError(f"{self.kind.name} did not answer within {_BOOT_S:g} s:\n{self.output}")
+
+    def _is_up(self) -> bool:
+        """A daemon answers /health; so does the proxy, once it has found what is behind it and its modes are in force.
+
+        One request to /health arrives on either side: legacy counts it among its own figures.
+        """
+        if self.kind.daemon_path is None:
+            cutover = self._ask("/_proxy/cutover")
+            if cutover.status != 200 or not all_native(cutover.body):
+                return False
+        self._ask("/health")
+        return True
+
+    def _ask(self, path: str) -> http.Answer:
+        fields = [("Host", f"127.0.0.1:{self.port}")]
+        if path != "/health":
+            fields.append(("Authorization", f"Bearer {token('admin', SECRET, int(self.now_s()))}"))
+        with http.connect((self.host, self.port), 2.0) as connection:
+            connection.send("GET", path, fields, None)
+            return connection.read_answer("GET")
+
+
+def all_native(cutover: bytes) -> bool:
+    """Whether every group that can be native is, by the proxy's own page."""
+    groups = json.loads(cutover)["groups"]
+    effective = {group["group"]: group["effective"] for group in groups}
+    return all(effective[name] == "native" for name in native_groups())
+
+
+def bun_path() -> Path:
+    """Raises SideError."""
+    environment = process_environment()
+    chosen = environment.get("SIGNET_BUN")
+    try:
+        return find_bun(Path(chosen) if chosen else None, environment)
+    except LegacyNotFound as error:
+        raise SideError(str(error)) from error
+
+
+def vector_library() -> str:
+    """The library with its suffix, as legacy wants it; SQLite itself adds the suffix to what Python loads."""
+    stem = Path(VECTOR_LIBRARY)
+    return str(next(path for path in sorted(stem.parent.glob(f"{stem.name}.*")) if path.suffix != ".py"))

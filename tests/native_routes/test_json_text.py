@@ -1,0 +1,34 @@
+"""JSON as JSON.parse reads it. The expected texts were answered by Signet 0.58.1 as metadata of a history entry."""
+
+from __future__ import annotations
+
+import pytest
+
+from native_routes.javascript import stringify
+from native_routes.json_text import parse_json
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        (
+            '{"b":1,"a":2,"2":1,"1":0,"01":5,"4294967295":1,"4294967294":2,"-1":0}',
+            '{"1":0,"2":1,"4294967294":2,"b":1,"a":2,"01":5,"4294967295":1,"-1":0}',
+        ),
+        ("[1.0,1e21,1e400,12345678901234567890]", "[1,1e+21,null,12345678901234567000]"),
+        ('{"a":1,"b":2,"a":3}', '{"a":3,"b":2}'),
+        ('"\\ud83d"', '"\\ud83d"'),
+        ("5 ", "5"),
+        ("-0", "0"),
+        ('{"__proto__":{"x":1}}', '{"__proto__":{"x":1}}'),
+        ("1" * 5000, "null"),
+    ],
+)
+def test_values_are_javascripts(text: str, written: str) -> None:
+    assert stringify(parse_json(text)) == written
+
+
+@pytest.mark.parametrize("text", ["", "NaN", "-Infinity", "[1,]", "\ufeff{}", "\u00a01", '"a\tb"', "'a'", "01", "tru"])
+def test_what_is_not_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_json(text)
