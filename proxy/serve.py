@@ -157,9 +157,7 @@ class _Proxy:
         self._pid_file = PidFile(settings.home_path)
         self._journal = Journal(settings.daemon_dir_path / "proxy.db")
         self._legacy = self._make_legacy()
-        self._cutover = Cutover(
-            GROUPS, settings, self._journal, lambda: Facts.of(self._legacy.status), self._evidence
-        )
+        self._cutover = Cutover(GROUPS, settings, self._journal, lambda: Facts.of(self._legacy.status), self._evidence)
         self._legacy.subscribe(self._legacy_changed)
         self._reader = Reader(settings.database_path)
         self._forwarder = Forwarder(settings, self._legacy, asyncio.get_running_loop())
