@@ -5,7 +5,6 @@ from __future__ import annotations
 from native_routes.declaration import Route, RouteGroup
 
 READS = "legacy asks only for a valid token"
-CALLS = "legacy lets any valid token, also a readonly one, run the installed tools"
 WRITES = "legacy lets any valid token start programs of its choice as tool servers"
 
 GROUP = RouteGroup(
@@ -22,8 +21,7 @@ GROUP = RouteGroup(
         Route("POST",   "/api/marketplace/mcp/register", needs="admin", stricter=WRITES),
         Route("GET",    "/api/marketplace/mcp/tools",    needs="recall", stricter=READS),
         Route("GET",    "/api/marketplace/mcp/search",   needs="recall", stricter=READS),
-        # Agents call tools all day, and it changes nothing here; the same permission as running a command with secrets.
-        Route("POST",   "/api/marketplace/mcp/call",     needs="remember", stricter=CALLS),
+        Route("POST",   "/api/marketplace/mcp/call",     needs="admin", stricter=WRITES),
         Route("GET",    "/api/marketplace/mcp/:id",      needs="recall", stricter=READS),
         Route("PATCH",  "/api/marketplace/mcp/:id",      needs="admin", stricter=WRITES),
         Route("DELETE", "/api/marketplace/mcp/:id",      needs="admin", stricter=WRITES),
