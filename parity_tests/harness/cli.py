@@ -129,18 +129,26 @@ def certify(group: str, jobs: int, legacy: SideKind | None) -> None:
         raise click.ClickException("evidence needs a legacy whose rows and files are seen: give a daemon, not a URL")
     try:
         declared = group_named(group)
-        scenarios = [one for one in chosen(()) if group in {name for name, _ in routes_of(one)}]
+        scenarios = scenarios_of(group)
         outcomes = [replayed(recorded(scenarios), native, jobs)]
         if legacy is not None:
             outcomes.append(compared_live(scenarios, legacy, native, jobs))
-        digest = corpus.digest_of(corpus.read(one) for one in recorded(scenarios))
-        evidence = certify_group(declared, outcomes, digest)
+        evidence = certify_group(declared, outcomes, corpus_digest_of(group))
     except (NotProven, corpus.CorpusError) as error:
         raise click.ClickException(f"no evidence is written.\n{error}") from error
     EVIDENCE_PATH.mkdir(exist_ok=True)
     path = EVIDENCE_PATH / f"{group}.json"
     path.write_text(evidence.text(), encoding="utf-8")
     click.echo(f"{path}: {evidence.comparisons:,} comparisons, no difference; 95 % bound {evidence.bound_95:.2%}")
+
+
+def scenarios_of(group: str) -> list[Scenario]:
+    return [one for one in chosen(()) if group in {name for name, _ in routes_of(one)}]
+
+
+def corpus_digest_of(group: str) -> str:
+    """Digest of all recordings in which a route of the group is asked."""
+    return corpus.digest_of(corpus.read(one) for one in recorded(scenarios_of(group)))
 
 
 def replayed(scenarios: list[Scenario], candidate: SideKind, jobs: int) -> Outcome:
