@@ -1,4 +1,7 @@
-"""Finding memories by meaning and by words."""
+"""Finding memories by meaning and by words.
+
+Not answered natively yet: the rules beside this file are declared here once they hold against the corpus.
+"""
 
 from __future__ import annotations
 
