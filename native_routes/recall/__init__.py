@@ -1,7 +1,4 @@
-"""Finding memories by meaning and by words.
-
-Not answered natively yet: the rules beside this file are declared here once they hold against the corpus.
-"""
+"""Finding memories by meaning and by words."""
 
 from __future__ import annotations
 
