@@ -29,6 +29,7 @@ __all__ = [
     "READ_THREADS",
     "Access",
     "Connection",
+    "ConstraintViolated",
     "DatabaseBusy",
     "DatabaseCorrupt",
     "DatabaseError",
@@ -36,6 +37,8 @@ __all__ = [
     "DatabaseReadOnly",
     "DatabaseUnopened",
     "DeadlineExceeded",
+    "Job",
+    "Jobs",
     "Query",
     "Reader",
     "SqliteThread",
@@ -43,6 +46,7 @@ __all__ = [
     "VectorSearchUnavailable",
     "check_vector_search",
     "load_vector_search",
+    "loop_future",
     "translated",
     "vector_library_path",
 ]
@@ -72,6 +76,7 @@ class DatabaseError(Exception):
       DatabaseReadOnly   file, folder or file system may not be written
       DatabaseCorrupt    not a database, or damaged
       DatabaseUnopened   cannot be opened, or is closed
+      ConstraintViolated UNIQUE, NOT NULL or CHECK; nothing of the statement was kept, the transaction goes on
       StatementError     the statement itself: its syntax, a value of the wrong type, a value its functions refuse
     VectorSearchUnavailable
     """
@@ -93,6 +98,9 @@ class DatabaseCorrupt(DatabaseError): ...
 
 
 class DatabaseUnopened(DatabaseError): ...
+
+
+class ConstraintViolated(DatabaseError): ...
 
 
 class StatementError(DatabaseError): ...
@@ -120,6 +128,7 @@ _ERRORS: tuple[tuple[type[apsw.Error], type[DatabaseError]], ...] = (
     (apsw.NotADBError, DatabaseCorrupt),
     (apsw.CantOpenError, DatabaseUnopened),
     (apsw.ConnectionClosedError, DatabaseUnopened),
+    (apsw.ConstraintError, ConstraintViolated),
     (apsw.SQLError, StatementError),
     (apsw.MismatchError, StatementError),
 )
@@ -139,7 +148,9 @@ _translated = translated
 
 
 @dataclass(slots=True, eq=False)
-class _Job:
+class Job:
+    """Work for a connection's thread, and who hears of its end."""
+
     work: Callable[[Connection], Any]
     done: Callable[[Any, BaseException | None], None]
     ends_s: float  # time.monotonic() when the caller stops waiting
@@ -149,7 +160,7 @@ class _Job:
         return self.abandoned or time.monotonic() >= self.ends_s
 
 
-_Jobs = queue.Queue[_Job | None] | queue.SimpleQueue[_Job | None]
+Jobs = queue.Queue[Job | None] | queue.SimpleQueue[Job | None]
 
 
 class SqliteThread:
@@ -167,9 +178,9 @@ class SqliteThread:
         self.path = path
         self._access = access
         self._keeps_wal = keeps_wal
-        self._jobs: _Jobs = queue.Queue(maxsize=pending)
+        self._jobs: Jobs = queue.Queue(maxsize=pending)
         self._thread: threading.Thread | None = None
-        self._job: _Job | None = None
+        self._job: Job | None = None
 
     @property
     def is_open(self) -> bool:
@@ -177,7 +188,7 @@ class SqliteThread:
 
     async def open(self) -> None:
         """Start the thread and open the file there. Raises DatabaseError; then nothing is left open."""
-        opened, done = _loop_future()
+        opened, done = loop_future()
         # A daemon thread: when the interpreter ends without close(), the connection is dropped by the kernel and
         # SQLite's close, which could unlink the WAL, does not run.
         self._thread = threading.Thread(target=self._serve, args=(done,), name=f"sqlite {self.path.name}", daemon=True)
@@ -201,8 +212,8 @@ class SqliteThread:
         self, deadline_s: float, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """As `run`, within `deadline_s`, queueing included. Raises DeadlineExceeded or another DatabaseError."""
-        future, done = _loop_future()
-        job = _Job(lambda connection: work(connection, *args, **kwargs), done, time.monotonic() + deadline_s)
+        future, done = loop_future()
+        job = Job(lambda connection: work(connection, *args, **kwargs), done, time.monotonic() + deadline_s)
         if not self._put(job):
             raise DatabaseUnopened(f"{self.path} is not open, or its queue is full")
         try:
@@ -219,7 +230,7 @@ class SqliteThread:
             if error is not None:
                 failed(error)
 
-        return self._put(_Job(work, done, time.monotonic() + 60.0))
+        return self._put(Job(work, done, time.monotonic() + 60.0))
 
     async def close(self, *, keeps_wal: bool | None = None) -> None:
         """Close after the queued jobs. `keeps_wal=False` lets SQLite fold the WAL into the file when it is the last."""
@@ -231,7 +242,7 @@ class SqliteThread:
         await asyncio.to_thread(self._jobs.put, None)
         await asyncio.to_thread(thread.join)
 
-    def _put(self, job: _Job) -> bool:
+    def _put(self, job: Job) -> bool:
         if not self.is_open:
             return False
         try:
@@ -247,11 +258,15 @@ class SqliteThread:
             opened(None, error)
             return
         opened(None, None)
-        while (job := self._jobs.get()) is not None:
-            self._work(connection, job)
+        self._take_jobs(connection)
         with contextlib.suppress(DatabaseError), translated():
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(self._keeps_wal))
             connection.close()
+
+    def _take_jobs(self, connection: Connection) -> None:
+        """One after another until the end mark."""
+        while (job := self._jobs.get()) is not None:
+            self._work(connection, job)
 
     def _connect(self) -> Connection:
         with translated():
@@ -264,7 +279,7 @@ class SqliteThread:
             connection.execute("PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=OFF")
             return connection
 
-    def _work(self, connection: Connection, job: _Job) -> None:
+    def _work(self, connection: Connection, job: Job) -> None:
         if job.is_over():
             return job.done(None, DeadlineExceeded("the caller's time was over before the statement began"))
         self._job = job
@@ -294,7 +309,7 @@ class _ReadThread(SqliteThread):
 
     steps_per_look = _READ_STEPS_PER_LOOK
 
-    def __init__(self, path: Path, jobs: _Jobs) -> None:
+    def __init__(self, path: Path, jobs: Jobs) -> None:
         super().__init__(path, Access.READ, keeps_wal=True)
         self._jobs = jobs
         self.vectors = False
@@ -327,7 +342,7 @@ class Reader:
         self._count = threads
         self._most_waiting = waiting
         self._waiting = 0  # queued or under way; used on the event loop only
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()  # in C; `waiting` bounds it
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()  # in C; `waiting` bounds it
         self._threads: list[_ReadThread] = []
         self._opening = asyncio.Lock()
 
@@ -386,8 +401,8 @@ class Reader:
             await asyncio.to_thread(thread.join)
 
     async def _queued(self, work: Callable[[Connection], T], ends_s: float) -> T:
-        future, done = _loop_future()
-        job = _Job(work, done, ends_s)
+        future, done = loop_future()
+        job = Job(work, done, ends_s)
         # The thread itself notices the end within microseconds, unless it is inside a function that SQLite cannot stop.
         over = DeadlineExceeded("the statement did not stop at its deadline")
         late_s = max(0.0, ends_s - time.monotonic()) + UNHEEDED_S
@@ -412,7 +427,7 @@ def _in_snapshot(connection: Connection, work: Callable[[Connection, *Ts], T], a
         connection.execute("ROLLBACK")  # nothing was written
 
 
-def _loop_future() -> tuple[asyncio.Future[Any], Callable[[Any, BaseException | None], None]]:
+def loop_future() -> tuple[asyncio.Future[Any], Callable[[Any, BaseException | None], None]]:
     """A future of the running loop, and a function that fulfils it from any thread."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()

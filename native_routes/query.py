@@ -1,4 +1,4 @@
-"""One SELECT and the shape of its rows, together. Needs no SQLite of its own: it works on a connection it is given."""
+"""A statement and the shape of its rows, together. Needs no SQLite of its own: it works on a connection it is given."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Query(Generic[Row]):
         self.sql = sql
         self._row: Callable[..., Row] = row
         self._fields: Final = tuple(field.name for field in dataclasses.fields(row))  # type: ignore[arg-type]
-        self._names: Final = frozenset(_PARAMETER.findall(_QUOTED.sub("''", sql)))
+        self._names: Final = parameters(sql)
         self._tolerant: Final = _text_as_bytes(sql, self._fields)
         if not self._fields:
             raise TypeError(f"{row.__name__} has no fields")
 
     def all(self, connection: Connection, **values: object) -> list[Row]:
         """Every row, in the statement's order; [] when none."""
-        self._check(values)
+        check_values(self._names, values, self.sql)
         try:
             return self._rows(connection.execute(self.sql, values).fetchall())
         except UnicodeEncodeError:
@@ -50,14 +50,42 @@ class Query(Generic[Row]):
         rows = self.all(connection, **values)
         return rows[0] if rows else None
 
-    def _check(self, values: Mapping[str, object]) -> None:
-        if values.keys() != self._names:
-            raise TypeError(f"expected values for {sorted(self._names)}, got {sorted(values)}: {self.sql}")
-
     def _rows(self, found: list[Any]) -> list[Row]:
         if found and len(found[0]) != len(self._fields):
             raise TypeError(f"{len(found[0])} columns for the {len(self._fields)} fields {self._fields}: {self.sql}")
         return [self._row(*columns) for columns in found]
+
+
+class Command:
+    """`Command("UPDATE ... WHERE id = :id")`: a statement that changes rows and returns none.
+
+    Texts are stored as Bun stores them: a lone surrogate as U+FFFD, NUL as it is. Raises TypeError as Query does.
+    """
+
+    __slots__ = ("_names", "sql")
+
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+        self._names: Final = parameters(sql)
+
+    def run(self, connection: Connection, **values: object) -> int:
+        """How many rows it inserted, updated or deleted itself; what triggers changed is not counted."""
+        check_values(self._names, values, self.sql)
+        try:
+            connection.execute(self.sql, values)
+        except UnicodeEncodeError:
+            connection.execute(self.sql, _well_formed(values))
+        return connection.changes()
+
+
+def parameters(sql: str) -> frozenset[str]:
+    """The names of its :parameters."""
+    return frozenset(_PARAMETER.findall(_QUOTED.sub("''", sql)))
+
+
+def check_values(names: frozenset[str], values: Mapping[str, object], sql: str) -> None:
+    if values.keys() != names:
+        raise TypeError(f"expected values for {sorted(names)}, got {sorted(values)}: {sql}")
 
 
 def _well_formed(values: Mapping[str, object]) -> dict[str, object]:

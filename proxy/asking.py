@@ -10,7 +10,7 @@ import httpx
 
 from native_routes.agent_yaml import AuthPolicy
 from proxy.settings import ANY_ADDRESSES, LOOPBACK_NAMES, Settings
-from proxy.tokens import mint
+from native_routes.tokens import mint
 
 TIMEOUT_S = 5.0
 TOKEN_TTL_S = 60

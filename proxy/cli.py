@@ -177,7 +177,7 @@ def token_create(
 ) -> None:
     """Print a new token and nothing else. It cannot be revoked, except by replacing .daemon/auth-secret."""
     from native_routes.agent_yaml import AuthPolicy
-    from proxy.tokens import mint
+    from native_routes.tokens import mint
 
     settings = Settings.from_env()
     policy = AuthPolicy.load(settings.home_path)

@@ -42,7 +42,7 @@ from proxy.match import Matcher
 from proxy.services import Services
 from proxy.settings import Settings, process_environment
 from proxy.status_rewrite import rewriter
-from proxy.tokens import mint
+from native_routes.tokens import mint
 from proxy.wire import Wire
 
 TICK_S = 0.5
@@ -159,7 +159,6 @@ class _Proxy:
         self._legacy = self._make_legacy()
         self._cutover = Cutover(GROUPS, settings, self._journal, lambda: Facts.of(self._legacy.status), self._evidence)
         self._legacy.subscribe(self._legacy_changed)
-        self._reader = Reader(settings.database_path)
         self._forwarder = Forwarder(settings, self._legacy, asyncio.get_running_loop())
         self._services = Services(
             settings=settings,
@@ -167,7 +166,8 @@ class _Proxy:
             cutover=self._cutover,
             journal=self._journal,
             auth=lambda: self._edge.auth,
-            reader=self._reader,
+            reader=Reader(settings.database_path),
+            environment=self._environment,
             listening=tuple(_shown(listener) for listener in self._sockets),
         )
         config = uvicorn.Config(
@@ -234,7 +234,7 @@ class _Proxy:
             yield
         finally:
             self._notifier.stopping()
-            await self._reader.close()
+            await self._services.close()
             await self._legacy.stop(self._legacy_stop_s())
             for task in tuple(self._tasks):
                 task.cancel()

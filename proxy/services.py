@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from native_routes import contract
 from native_routes.agent_yaml import AuthPolicy
 from native_routes.database import Reader
 from native_routes.health.vitals import Degradation, Vitals
+from native_routes.memory_config import MemoryConfig, MemoryConfigFile
 from native_routes.outside import Clock, SystemClock
 from proxy import __version__, readiness
 from proxy.counters import Counters
 from proxy.cutover import Cutover
 from proxy.journal import Journal
 from proxy.legacy.status import Legacy, LegacyState, LegacyStatus
-from proxy.settings import Settings
+from proxy.settings import Settings, process_environment
+
+if TYPE_CHECKING:  # they import numpy, which a proxy that only forwards does without
+    from native_routes.embedders import Embedder
+    from native_routes.recall.search import Searcher
+    from native_routes.vectors import VectorSearch
+    from proxy.memory_search import MemorySearch
 
 LOSS_SHOWN_S = 600.0  # a disk that was full once does not keep the proxy degraded for ever
 ALIVE = frozenset({LegacyState.READY, LegacyState.BUSY, LegacyState.WEDGED})
@@ -34,12 +43,52 @@ class Services:
     auth: Callable[[], AuthPolicy]
     reader: Reader  # of memories.db; asked only where the caps allow a native answer, so never before the anchor holds
     clock: Clock = field(default_factory=SystemClock)
+    environment: Mapping[str, str] = field(default_factory=process_environment)
     counters: Counters = field(default_factory=Counters)
     listening: tuple[str, ...] = ()  # "127.0.0.1:3850", as bound
     started_at: float = field(default_factory=time.time)  # Unix time
     _started_monotonic_s: float = field(default_factory=time.monotonic)
     _lost_seen: tuple[int, float] = (0, 0.0)  # journal records lost, and when that number last rose
     _first_seen: dict[tuple[str, str], float] = field(default_factory=dict)
+    _config_file: MemoryConfigFile | None = None
+    _memory_search: MemorySearch | None = None
+
+    @property
+    def home_path(self) -> Path:
+        return self.settings.home_path
+
+    @property
+    def config(self) -> Callable[[], Awaitable[MemoryConfig]]:
+        """Reads the agent's configuration as it is now."""
+        if self._config_file is None:
+            self._config_file = MemoryConfigFile(self.home_path)
+        return self._config_file.read
+
+    @property
+    def embedder(self) -> Embedder:
+        return self._searching().embedder
+
+    @property
+    def vectors(self) -> VectorSearch:
+        return self._searching().vectors
+
+    @property
+    def searcher(self) -> Searcher:
+        return self._searching().searcher
+
+    def _searching(self) -> MemorySearch:
+        if self._memory_search is None:
+            from proxy.memory_search import MemorySearch
+
+            self._memory_search = MemorySearch(self.settings.database_path, self.environment)
+        return self._memory_search
+
+    async def close(self) -> None:
+        """Close every connection to the database; what is pending is written before. Idempotent."""
+        search, self._memory_search = self._memory_search, None
+        if search is not None:
+            await search.close()
+        await self.reader.close()
 
     @property
     def uptime_s(self) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from native_routes.auth import handlers as h
 from native_routes.declaration import Route, RouteGroup
 
 GROUP = RouteGroup(
     name="auth",
     phase=3,
     routes=(
-        Route("POST", "/api/auth/token", needs="admin", limit="admin"),
+        Route("POST", "/api/auth/token", h.issue_token, needs="admin", limit="admin"),
     ),
 )  # fmt: skip

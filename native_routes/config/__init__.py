@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from native_routes.config import handlers as h
 from native_routes.declaration import Route, RouteGroup
 
 READS = "legacy asks only for a valid token; the files are what recall protects elsewhere"
@@ -11,7 +12,7 @@ GROUP = RouteGroup(
     name="config",
     phase=3,
     routes=(
-        Route("GET",  "/api/config", needs="recall", stricter=READS),
-        Route("POST", "/api/config", needs="admin", stricter=WRITES),
+        Route("GET",  "/api/config", h.show_files, needs="recall", stricter=READS),
+        Route("POST", "/api/config", h.write_file, needs="admin", stricter=WRITES),
     ),
 )  # fmt: skip

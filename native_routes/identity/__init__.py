@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
+from native_routes.identity import handlers as h
 
 GROUP = RouteGroup(
     name="identity",
     phase=3,
     routes=(
         # needs=None: every harness greets with it; legacy asks for any valid token.
-        Route("GET", "/api/identity"),
+        Route("GET", "/api/identity", h.show_identity),
     ),
 )  # fmt: skip

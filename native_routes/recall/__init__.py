@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from native_routes.declaration import Route, RouteGroup
+from typing import Final
+
+from native_routes.declaration import Handler, Route, RouteGroup
+from native_routes.lazily import lazily
+
+# sqlite-vec keeps `vec_embeddings` in the tables with a suffix, FTS5 its index in tables of its own, not named here.
+VECTORS: Final = frozenset(
+    f"vec_embeddings{suffix}" for suffix in ("", "_chunks", "_rowids", "_vector_chunks00")
+)
+KNOWLEDGE: Final = frozenset(
+    {"entities", "relations", "memory_entity_mentions", "entity_aspects", "entity_attributes", "entity_dependencies"}
+)
+
+
+def _handler(name: str) -> Handler:
+    return lazily("native_routes.recall.handlers", name)
+
 
 GROUP = RouteGroup(
     name="recall",
     phase=2,
     routes=(
-        Route("GET",  "/memory/search",     needs="recall"),
-        Route("POST", "/api/memory/recall", needs="recall"),
-        # Never reached: GET /api/memory/:id is registered earlier and takes it.
-        Route("GET",  "/api/memory/search", needs="recall"),
-        Route("GET",  "/memory/similar",    needs="recall"),
+        Route("GET",  "/memory/search",     _handler("search"),       needs="recall"),
+        Route("POST", "/api/memory/recall", _handler("recall"),       needs="recall"),
+        # Differs: legacy registers GET /api/memory/:id earlier, so that its own search is never reached.
+        Route("GET",  "/api/memory/search", _handler("search_alias"), needs="recall"),
+        Route("GET",  "/memory/similar",    _handler("similar"),      needs="recall"),
     ),
+    reads=frozenset({"memories", "memories_fts", "embeddings"}) | VECTORS | KNOWLEDGE,
+    writes=frozenset({"memories"}),  # how often and when a memory was recalled
 )  # fmt: skip

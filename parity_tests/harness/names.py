@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from parity_tests.harness.seeded_id import uid
-from proxy import tokens
+from native_routes import tokens
 
 _NAME = re.compile(r"\$\{([A-Za-z0-9_.:/-]+)\}")
 _AGE = re.compile(r"(ago|in|ago_sql|in_sql):(\d+)([smhd])")

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 
-from proxy import tokens
+from native_routes import tokens
 
 _TOLERANCE_S = 90.0
 

@@ -8,7 +8,7 @@ from native_routes.agent_yaml import AuthPolicy, Mode
 from proxy.edge import Caller, Edge
 from proxy.head import Head
 from proxy.settings import Settings
-from proxy.tokens import mint
+from native_routes.tokens import mint
 
 SECRET = bytes(range(32))
 LONG_AGO_S = 1_000_000_000.0

@@ -15,7 +15,7 @@ import pytest
 
 from proxy.legacy.ports import free_port
 from proxy.settings import ENVIRONMENT
-from proxy.tokens import Claims, verify
+from native_routes.tokens import Claims, verify
 from tests.proxy.legacy.running import environment_for
 from tests.proxy.running_proxy import RunningProxy, command_line
 

@@ -14,7 +14,7 @@ from native_routes.reply import Refusal
 from proxy.edge import CACHE_ENTRIES, Edge
 from proxy.head import Head
 from proxy.settings import Settings
-from proxy.tokens import mint
+from native_routes.tokens import mint
 from tests.proxy.callers import LAN, LOOPBACK, SECRET, bearer, edge, head, policy, seen
 
 MODES: tuple[Mode, ...] = ("local", "hybrid", "team")

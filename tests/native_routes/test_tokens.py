@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.tokens import ROLES, Claims, bearer_token, mint, verify
+from native_routes.tokens import ROLES, Claims, bearer_token, mint, verify
 
 SECRET = bytes(range(32))
 NOW_S = 1_795_231_880.9

@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from native_routes.declaration import Claims
@@ -22,12 +21,10 @@ ROLES: Final = ("admin", "operator", "agent", "readonly")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 
 
-def mint(
-    secret: bytes, *, sub: str, role: str, scope: Mapping[str, str] | None = None, ttl_s: float, now_s: float
-) -> str:
-    """A token that is good until `now_s`, in whole seconds, plus `ttl_s`."""
+def mint(secret: bytes, *, sub: str, role: str, scope: Any = None, ttl_s: float, now_s: float) -> str:
+    """A token that is good until `now_s`, in whole seconds, plus `ttl_s`; the scope is signed as it is."""
     issued = int(now_s)
-    claims = {"sub": sub, "scope": dict(scope or {}), "role": role, "iat": issued, "exp": issued + ttl_s}
+    claims = {"sub": sub, "scope": {} if scope is None else scope, "role": role, "iat": issued, "exp": issued + ttl_s}
     payload = _base64url(stringify(claims).encode())
     return f"{payload}.{_base64url(_signature(secret, payload))}"
 

@@ -1,0 +1,47 @@
+"""The agent's files at the top of its home: Markdown and YAML, seen through symbolic links."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any, Final
+
+from native_routes.collation import collation_key
+from native_routes.whole_file import replace_file
+
+SUFFIXES: Final = (".md", ".yaml")
+FIRST: Final = ("agent.yaml", "AGENTS.md", "SOUL.md", "IDENTITY.md", "USER.md")
+
+
+def list_files(home_path: Path) -> list[dict[str, Any]]:
+    """`name`, `content` and `size` in bytes of each, the agent's own files first. Blocks. Raises OSError.
+
+    Content that is not UTF-8 has U+FFFD in its place; a byte order mark stays.
+    """
+    found = []
+    for path in home_path.iterdir():
+        if not path.name.endswith(SUFFIXES):
+            continue
+        state = path.stat()  # a dangling link fails the whole list, as in legacy
+        if stat.S_ISREG(state.st_mode):
+            content = path.read_bytes().decode("utf-8", "replace")
+            found.append({"name": path.name, "content": content, "size": state.st_size})
+    return sorted(found, key=_order)
+
+
+def _order(file: dict[str, Any]) -> tuple[int, Any]:
+    name = file["name"]
+    return (FIRST.index(name), ()) if name in FIRST else (len(FIRST), collation_key(name))
+
+
+def save_file(home_path: Path, name: str, content: str) -> None:
+    """Blocks. Raises OSError, and ValueError for a name with NUL.
+
+    Differs: legacy truncates the file and then writes it, so that a full disk or a kill leaves half of it.
+    """
+    replace_file(home_path / name, _utf8(content))
+
+
+def _utf8(text: str) -> bytes:
+    """Pairs of surrogates are one character, a lone one is U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()

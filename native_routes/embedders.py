@@ -1,0 +1,259 @@
+"""Text to vector, by the provider that the configuration names. Never raises: without a vector, words still find.
+
+The provider `native` is legacy's model in its own process. There is none in ours yet, so it does what legacy does when
+its model cannot be loaded: ask an Ollama at its default address. No other provider is ever replaced by another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from native_routes.javascript import stringify, trim
+from native_routes.js_values import to_number, truthy
+from native_routes.json_post import JsonPoster, PostError
+from native_routes.memory_config import OLLAMA_URL, OPENAI_URL, EmbeddingConfig
+
+Vector = NDArray[np.float32]  # shape (dimensions,), whatever the provider sent
+Resolve = Callable[[str], Awaitable[str]]
+
+TIMEOUT_S: Final = 30.0  # Legacy's.
+FALLBACK_MODEL: Final = "nomic-embed-text"
+MOST_DIMENSIONS: Final = 65_536
+CACHED_VECTORS: Final = 2_048  # 6 MB at 768 dimensions
+CACHED_TEXT_LIMIT: Final = 8_192  # characters; longer texts are not queries that come again
+CACHED_FOR_S: Final = 600.0
+READ_AT_ONCE_BYTES: Final = 100_000  # 768 numbers take 0.1 ms to read; more must not hold up the event loop
+WARN_EVERY_S: Final = 60.0  # for the same failure
+
+log = structlog.get_logger(__name__)
+
+
+class EmbedderState(StrEnum):
+    OFF = "off"  # the configuration says none
+    WARMING = "warming"  # nobody has asked yet
+    READY = "ready"
+    COOLING = "cooling"  # the last request failed; the next one is tried all the same, as legacy does
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderStatus:
+    """What `/health/ready` and the journal say of the embedder. `failures` counts since the process began."""
+
+    state: EmbedderState
+    provider: str
+    model: str
+    problem: str | None = None
+    failures: int = 0
+    cached: int = 0
+
+
+class EmbeddingError(Exception):
+    """No vector came; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    url: str
+    body: bytes
+    fields: Mapping[str, str]
+    find: Callable[[Any], Any]  # the vector in the parsed reply
+
+
+class Embedder:
+    """One for the process: its cache and its connections are shared by every request."""
+
+    def __init__(
+        self, *, openai_api_key: str = "", resolve_secret: Resolve | None = None, cached_vectors: int = CACHED_VECTORS
+    ) -> None:
+        """`resolve_secret` turns `$secret:NAME` and `op://...` into a key; without it such a key is a failure."""
+        self._poster = JsonPoster()
+        self._environment_key = openai_api_key
+        self._resolve_secret = resolve_secret
+        self._cached_vectors = cached_vectors
+        self._config: EmbeddingConfig | None = None
+        self._cache: OrderedDict[str, tuple[float, Vector]] = OrderedDict()
+        self._under_way: dict[tuple[EmbeddingConfig, str], asyncio.Task[Vector]] = {}
+        self._status = EmbedderStatus(EmbedderState.WARMING, "", "")
+        self._warned: dict[str, float] = {}
+
+    @property
+    def status(self) -> EmbedderStatus:
+        return self._status
+
+    async def embed(self, text: str, config: EmbeddingConfig) -> Vector | None:
+        """The vector of a text, of whatever length the provider sends; None when there is none.
+
+        Legacy: fetchEmbedding. Differs: a vector of the last ten minutes is used again while the embedder is away.
+        """
+        if config.provider == "none":
+            self._note(config, EmbedderState.OFF)
+            return None
+        if config != self._config:
+            self._config = config
+            self._cache.clear()
+        known = self._cached(text)
+        if known is not None:
+            return known
+        try:
+            vector = await self._asked_once(text, config)
+        except EmbeddingError as error:
+            self._fail(config, str(error))
+            return None
+        self._note(config, EmbedderState.READY)
+        return vector
+
+    async def close(self) -> None:
+        for task in tuple(self._under_way.values()):
+            task.cancel()
+        await self._poster.close()
+
+    async def _asked_once(self, text: str, config: EmbeddingConfig) -> Vector:
+        """Callers with the same text share one request; the last of them to be cancelled does not end it."""
+        key = (config, text) if isinstance(config.provider, str) and isinstance(config.model, str) else None
+        task = self._under_way.get(key) if key is not None else None
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._ask(text, config))
+            if key is not None:
+                self._under_way[key] = task
+            task.add_done_callback(lambda done: self._asked(key, config, text, done))
+        return await asyncio.shield(task)
+
+    def _asked(
+        self, key: tuple[EmbeddingConfig, str] | None, config: EmbeddingConfig, text: str, task: asyncio.Task[Vector]
+    ) -> None:
+        if key is not None:
+            self._under_way.pop(key, None)
+        if task.cancelled() or task.exception() is not None:
+            return
+        if config == self._config and len(text) <= CACHED_TEXT_LIMIT and self._cached_vectors:
+            self._cache[text] = (time.monotonic() + CACHED_FOR_S, task.result())
+            while len(self._cache) > self._cached_vectors:
+                self._cache.popitem(last=False)
+
+    def _cached(self, text: str) -> Vector | None:
+        found = self._cache.get(text)
+        if found is None:
+            return None
+        if found[0] < time.monotonic():
+            del self._cache[text]
+            return None
+        self._cache.move_to_end(text)
+        return found[1]
+
+    async def _ask(self, text: str, config: EmbeddingConfig) -> Vector:
+        request = await self._request(text, config)
+        try:
+            status, body = await self._poster.post(request.url, request.body, request.fields, TIMEOUT_S)
+        except TimeoutError as error:
+            raise EmbeddingError(f"{request.url} did not answer within {TIMEOUT_S:g} s") from error
+        except PostError as error:
+            raise EmbeddingError(f"{request.url}: {error}") from error
+        if not 200 <= status < 300:
+            raise EmbeddingError(f"{request.url} answered {status}")
+        try:
+            if len(body) < READ_AT_ONCE_BYTES:
+                return _read_vector(body, request.find)
+            return await asyncio.to_thread(_read_vector, body, request.find)
+        except (ValueError, RecursionError) as error:
+            raise EmbeddingError(f"{request.url} answered something that is no vector: {error}") from error
+
+    async def _request(self, text: str, config: EmbeddingConfig) -> _Request:
+        if config.provider == "native":
+            return _ollama(OLLAMA_URL, FALLBACK_MODEL, text)
+        if config.provider == "ollama":
+            return _ollama(config.base_url, config.model, text)
+        key = await self._api_key(config)
+        base = config.base_url
+        if config.provider == "openai":
+            base = trim(base) or OPENAI_URL
+        if not key and _host(base) == "api.openai.com":
+            raise EmbeddingError("api.openai.com needs an API key: set embedding.api_key or OPENAI_API_KEY")
+        fields = {"Authorization": f"Bearer {key}"} if key else {}
+        return _Request(
+            f"{_base(base)}/embeddings", _json({"model": config.model, "input": text}), fields, _openai_vector
+        )
+
+    async def _api_key(self, config: EmbeddingConfig) -> str:
+        configured = config.api_key
+        if configured is not None and not isinstance(configured, str):
+            raise EmbeddingError(f"embedding.api_key is {type(configured).__name__}: expected text")
+        key = trim(configured or "")
+        if key.startswith(("$secret:", "op://")):
+            if self._resolve_secret is None:
+                raise EmbeddingError("embedding.api_key names a stored secret, which only legacy can read yet")
+            return await self._resolve_secret(key)
+        return key or self._environment_key
+
+    def _note(self, config: EmbeddingConfig, state: EmbedderState, problem: str | None = None) -> None:
+        now = self._status
+        failures = now.failures + (state is EmbedderState.COOLING)
+        self._status = EmbedderStatus(
+            state, str(config.provider), str(config.model), problem, failures, cached=len(self._cache)
+        )
+
+    def _fail(self, config: EmbeddingConfig, problem: str) -> None:
+        self._note(config, EmbedderState.COOLING, problem)
+        now = time.monotonic()
+        if now - self._warned.get(problem, -WARN_EVERY_S) >= WARN_EVERY_S:
+            if len(self._warned) >= 100:
+                self._warned.clear()
+            self._warned[problem] = now
+            log.warning("embedding_failed", provider=self._status.provider, problem=problem)
+
+
+def _ollama(base: str, model: Any, text: str) -> _Request:
+    return _Request(f"{_base(base)}/api/embeddings", _json({"model": model, "prompt": text}), {}, _ollama_vector)
+
+
+def _json(value: Any) -> bytes:
+    return stringify(value).encode()
+
+
+def _base(url: str) -> str:
+    return url.removesuffix("/")
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(trim(url)).hostname
+    except ValueError:
+        return None
+
+
+def _ollama_vector(reply: Any) -> Any:
+    return reply.get("embedding") if isinstance(reply, dict) else None
+
+
+def _openai_vector(reply: Any) -> Any:
+    data = reply.get("data") if isinstance(reply, dict) else None
+    first = data[0] if isinstance(data, list) and data else None
+    return first.get("embedding") if isinstance(first, dict) else None
+
+
+def _read_vector(body: bytes, find: Callable[[Any], Any]) -> Vector:
+    """The numbers in a reply, where `find` looks for them, as `new Float32Array(...)` takes them.
+
+    Raises ValueError when there is nothing. Legacy: what is no list still makes a vector, of zeros, that finds nothing.
+    """
+    values = find(json.loads(body))
+    if not truthy(values):
+        raise ValueError("expected a list of numbers")
+    if not isinstance(values, list):
+        length = to_number(values)
+        return np.zeros(int(length) if 0 < length <= MOST_DIMENSIONS else 0, dtype=np.float32)
+    with np.errstate(over="ignore"):  # beyond a float32 a number becomes infinite, as in JavaScript
+        if all(type(value) is float for value in values):
+            return np.array(values, dtype=np.float32)
+        return np.array([to_number(value) for value in values], dtype=np.float32)

@@ -1,0 +1,197 @@
+"""POST JSON to a service beside us, such as an embedder: keep-alive HTTP/1.1 of our own; TLS goes through httpx.
+
+Measured with replies of 768 numbers: httpx reached 912 requests a second, asyncio with httptools several thousand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import httptools
+import httpx
+
+IDLE_S: Final = 4.0  # Ollama and Bun close idle connections after five seconds or more
+IDLE_CONNECTIONS: Final = 32  # for each address
+REPLY_LIMIT_BYTES: Final = 64 * 1024 * 1024
+
+
+class PostError(Exception):
+    """No whole reply came; the message says why and to whom."""
+
+
+class _StaleError(PostError):
+    """The service had closed the idle connection before it read a byte of the request."""
+
+
+class _Connection(asyncio.Protocol):
+    """One connection with one exchange at a time."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._reply: asyncio.Future[tuple[int, bytes]] | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._body: list[bytes] = []
+        self._size = 0
+        self._used = False
+        self._keeps = False
+        self.idle_since = 0.0
+
+    @property
+    def open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def exchange(self, request: bytes) -> tuple[int, bytes]:
+        """Status and body. The connection is closed when the caller is cancelled."""
+        assert self._transport is not None
+        self._reply = asyncio.get_running_loop().create_future()
+        self._body, self._size = [], 0
+        self._transport.write(request)
+        try:
+            return await self._reply
+        finally:
+            self._reply = None
+            self._used = True
+            if not self._keeps:
+                self.close()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._reply is None or self._size > REPLY_LIMIT_BYTES:
+            self._fail(PostError(f"the reply is over {REPLY_LIMIT_BYTES} bytes"))
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(PostError(f"the reply is no HTTP: {error}"))
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        kind = _StaleError if self._used and not self._size else PostError
+        self._fail(kind("the connection ended before the reply did"))
+        self._transport = None
+
+    def _fail(self, error: PostError) -> None:
+        self._keeps = False
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(error)
+        self.close()
+
+    # ---- parser callbacks
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            return
+        self._keeps = self._parser.should_keep_alive()
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_result((status, b"".join(self._body)))
+
+
+class JsonPoster:
+    """Posts to any number of services. Certificates of the system; proxies of the environment are not used."""
+
+    def __init__(self) -> None:
+        self._idle: dict[tuple[str, int], list[_Connection]] = {}
+        self._tls: httpx.AsyncClient | None = None
+
+    async def post(self, url: str, body: bytes, fields: Mapping[str, str], timeout_s: float) -> tuple[int, bytes]:
+        """Status and body of the reply. Raises PostError, and TimeoutError when it is not whole in time.
+
+        A redirect is a reply like any other.
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise PostError(f"{url!r} is no address: {error}") from error
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise PostError(f"{url!r} is no address: expected http://host or https://host")
+        async with asyncio.timeout(timeout_s):
+            if parts.scheme == "https":
+                return await self._post_tls(url, body, fields)
+            request = _request(parts, body, fields)
+            return await self._post_plain((parts.hostname, port or 80), request)
+
+    async def close(self) -> None:
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
+        self._idle.clear()
+        client, self._tls = self._tls, None
+        if client is not None:
+            await client.aclose()
+
+    async def _post_plain(self, address: tuple[str, int], request: bytes) -> tuple[int, bytes]:
+        connection = self._take_idle(address) or await _connect(address)
+        try:
+            reply = await connection.exchange(request)
+        except _StaleError:
+            connection = await _connect(address)
+            reply = await connection.exchange(request)
+        self._put_idle(address, connection)
+        return reply
+
+    def _take_idle(self, address: tuple[str, int]) -> _Connection | None:
+        oldest = asyncio.get_running_loop().time() - IDLE_S
+        idle = self._idle.get(address, [])
+        while idle:
+            connection = idle.pop()
+            if connection.open and connection.idle_since > oldest:
+                return connection
+            connection.close()
+        return None
+
+    def _put_idle(self, address: tuple[str, int], connection: _Connection) -> None:
+        idle = self._idle.setdefault(address, [])
+        if not connection.open or len(idle) >= IDLE_CONNECTIONS:
+            connection.close()
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        idle.append(connection)
+
+    async def _post_tls(self, url: str, body: bytes, fields: Mapping[str, str]) -> tuple[int, bytes]:
+        if self._tls is None:
+            # Making a TLS context reads the certificates from disk.
+            self._tls = await asyncio.to_thread(httpx.AsyncClient, trust_env=False, timeout=None)
+        try:
+            reply = await self._tls.post(url, content=body, headers={"Content-Type": "application/json", **fields})
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise PostError(f"{type(error).__name__}: {error}") from error
+        return reply.status_code, reply.content
+
+
+async def _connect(address: tuple[str, int]) -> _Connection:
+    try:
+        created: tuple[Any, _Connection] = await asyncio.get_running_loop().create_connection(_Connection, *address)
+    except OSError as error:
+        raise PostError(f"nothing listens on {address[0]}:{address[1]}: {error.strerror or error}") from error
+    return created[1]
+
+
+def _request(parts: SplitResult, body: bytes, fields: Mapping[str, str]) -> bytes:
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    lines = [f"POST {target} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}", "Content-Type: application/json"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    lines += [f"Content-Length: {len(body)}", "Accept: */*", "", ""]
+    try:
+        head = "\r\n".join(lines).encode("ascii")
+    except UnicodeEncodeError as error:
+        raise PostError(f"{error.object!r} cannot be sent as the head of a request") from error
+    if head.count(b"\n") != len(lines) - 1:
+        raise PostError("a line break in the address or the API key")
+    return head + body

@@ -1,0 +1,83 @@
+"""Which entities a query names. All names are in memory while the database does not change."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from native_routes.database import Connection
+from native_routes.recall.memo import Memo
+from native_routes.recall.queries import ENTITIES, Entity
+
+MOST_NAMED: Final = 20
+# SQLite refuses an expression of 1,000 levels and a longer pattern: legacy's statement then fails, and finds nothing.
+MOST_TOKENS: Final = 999
+MOST_TOKENS_OF_AGENT: Final = 997
+LONGEST_TOKEN: Final = 50_000 - len("%%")
+
+
+class _Names:
+    """Names one after another, to be searched in one pass for each token. ASCII letters match in either case."""
+
+    def __init__(self, names: Sequence[Any]) -> None:
+        # LIKE reads a name up to its first NUL, and has no match for what is not text.
+        texts = [name.partition("\0")[0].encode().lower() if isinstance(name, str) else b"" for name in names]
+        self._text = b"\n".join(texts)
+        self._starts = [0]
+        for text in texts:
+            self._starts.append(self._starts[-1] + len(text) + 1)
+
+    def containing(self, token: bytes) -> set[int]:
+        """Positions of the names that contain the token."""
+        found = set()
+        at = self._text.find(token)
+        while at >= 0:
+            position = bisect_right(self._starts, at) - 1
+            found.add(position)
+            at = self._text.find(token, self._starts[position + 1])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class EntityNames:
+    """Every entity of one state of the database, most mentioned first."""
+
+    entities: Sequence[Entity]
+    canonical: _Names
+    plain: _Names
+
+    @classmethod
+    def of(cls, entities: Sequence[Entity]) -> EntityNames:
+        canonical = _Names([entity.canonical_name for entity in entities])
+        return cls(entities, canonical, _Names([entity.name for entity in entities]))
+
+    def named(self, tokens: Sequence[str]) -> list[str]:
+        """Ids of at most 20 entities of any agent whose canonical name contains a token."""
+        if len(tokens) > MOST_TOKENS or _too_long(tokens):
+            return []
+        positions: set[int] = set()
+        for token in set(tokens):
+            positions |= self.canonical.containing(token.encode())
+        return [self.entities[position].id for position in sorted(positions)[:MOST_NAMED]]
+
+    def named_of(self, agent: str, tokens: Sequence[str]) -> list[str] | None:
+        """Ids of at most 20 entities of an agent whose canonical name or name contains a token; None for a failure."""
+        different = set(tokens)
+        if len(different) > MOST_TOKENS_OF_AGENT or _too_long(different):
+            return None
+        positions: set[int] = set()
+        for token in different:
+            positions |= self.canonical.containing(token.encode()) | self.plain.containing(token.encode())
+        ours = (self.entities[position] for position in sorted(positions))
+        return [entity.id for entity in ours if entity.agent_id == agent][:MOST_NAMED]
+
+
+def entity_names(connection: Connection, memo: Memo) -> EntityNames:
+    """Every entity in the state that this connection sees now."""
+    return memo.answer("entity names", (), lambda: EntityNames.of(ENTITIES.all(connection)))
+
+
+def _too_long(tokens: Iterable[str]) -> bool:
+    return any(len(token) > LONGEST_TOKEN for token in tokens)

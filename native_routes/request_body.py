@@ -1,0 +1,26 @@
+"""The body of a request as the daemon's router reads JSON from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from native_routes.declaration import NativeRequest
+from native_routes.json_text import parse_json
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def body_text(body: bytes) -> str:
+    """As fetch decodes text: a byte order mark is dropped, what is not UTF-8 becomes U+FFFD."""
+    return body.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "replace")
+
+
+async def read_json(request: NativeRequest) -> Any:
+    """The parsed body, whatever its content type; numbers are doubles. Raises ValueError when it is not JSON.
+
+    Nesting too deep for Python counts as no JSON too; legacy gives up at some depth as well, a greater one.
+    """
+    try:
+        return parse_json(body_text(await request.body()))
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from native_routes.declaration import NativeRequest
+from native_routes.lazily import lazily
+from native_routes.reply import Reply, text_reply
+
+
+async def greet(request: NativeRequest) -> Reply:
+    return text_reply(f"hello {request.path}", 200)
+
+
+def request(path: str) -> NativeRequest:
+    async def no_body() -> bytes:
+        return b""
+
+    return NativeRequest(None, path, {}, "", None, no_body, None)  # type: ignore[arg-type]  # greet reads the path only
+
+
+async def test_the_named_handler_answers_every_time() -> None:
+    handler = lazily(__name__, "greet")
+
+    assert (await handler(request("/a"))).body == b"hello /a"
+    assert (await handler(request("/b"))).body == b"hello /b"
+
+
+async def test_a_module_that_is_not_there_is_an_error_of_the_request() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"native_routes\.nothing"):
+        await lazily("native_routes.nothing", "greet")(request("/a"))
+
+
+def test_numpy_is_not_imported_before_somebody_searches() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", "import sys, proxy.serve; print('numpy' in sys.modules, 'nacl' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert shown.stdout.split() == ["False", "False"]
