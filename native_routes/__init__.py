@@ -1,4 +1,4 @@
-"""Every route group. Order as the legacy daemon registered their routes: where two match, the first wins."""
+"""Every route group. Order as the legacy daemon registered their routes, but for one: where two match, the first wins."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from native_routes import (
     mcp,
     memories,
     modify,
+    onepassword,
     pipeline,
     predictor,
     projection,
@@ -53,8 +54,8 @@ GROUPS: tuple[RouteGroup, ...] = (
     logs.GROUP,
     config.GROUP,
     identity.GROUP,
+    recall.GROUP,  # before memories, whose /api/memory/:id keeps legacy's /api/memory/search from ever being reached
     memories.GROUP,
-    recall.GROUP,
     remember.GROUP,
     modify.GROUP,
     forget.GROUP,
@@ -68,6 +69,7 @@ GROUPS: tuple[RouteGroup, ...] = (
     reviews.GROUP,
     changelog.GROUP,
     harnesses.GROUP,
+    onepassword.GROUP,
     secrets.GROUP,
     hooks.GROUP,
     cross_agent.GROUP,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from native_routes.coercion import optional_text
 from native_routes.declaration import NativeRequest
@@ -14,7 +14,7 @@ NOBODY_NAMED: Final = "daemon"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    changed_by: str | None  # None: a token without a subject; no row takes that
+    changed_by: Any  # text, or whatever JSON a token has for its subject; None when it has none, which no row takes
     actor_type: str | None
     session_id: str | None
     request_id: str | None
@@ -25,7 +25,8 @@ def actor_of(request: NativeRequest, fallback: object = None) -> Actor:
     session_id, request_id = _field(request, b"x-signet-session-id"), _field(request, b"x-signet-request-id")
     claims = request.claims
     if claims is not None:
-        return Actor(claims.sub, claims.role, session_id, request_id)
+        subject = claims.raw.get("sub") if claims.sub is None else claims.sub
+        return Actor(subject, claims.role, session_id, request_id)
     changed_by = _field(request, b"x-signet-actor") or optional_text(fallback) or NOBODY_NAMED
     actor_type = _field(request, b"x-signet-actor-type")
     return Actor(changed_by, actor_type if actor_type in ACTOR_TYPES else "operator", session_id, request_id)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 from native_routes.javascript import parse_float, trim
+
+_BOOLS: Final = {"1": True, "true": True, "0": False, "false": False}
 
 
 def optional_number(value: object) -> float | None:
@@ -24,3 +27,12 @@ def optional_positive_integer(value: object) -> int | None:
 def optional_text(value: object) -> str | None:
     """Text without outer white space, None when nothing is left."""
     return trim(value) or None if isinstance(value, str) else None
+
+
+def optional_bool(value: object) -> bool | None:
+    """A bool, 1 or 0, or a text that says one of them."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return bool(value) if value in (0, 1) else None
+    return _BOOLS.get(trim(value).lower()) if isinstance(value, str) else None

@@ -45,6 +45,7 @@ __all__ = [
     "StatementError",
     "VectorSearchUnavailable",
     "check_vector_search",
+    "copy_database",
     "load_vector_search",
     "loop_future",
     "translated",
@@ -63,6 +64,7 @@ READS_WAITING: Final = 512  # beyond it a read is refused: it would only wait un
 UNHEEDED_S: Final = 0.25  # how long after its deadline a statement is waited for that does not heed it
 _STEPS_PER_LOOK = 2_000  # Virtual machine steps between two looks at the clock; about 0.1 ms.
 _READ_STEPS_PER_LOOK = 40_000  # about 2 ms: each look waits for the interpreter, and reads run side by side
+_PAGES_AT_ONCE = 4_096
 _VECTOR_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
 
@@ -446,6 +448,22 @@ def loop_future() -> tuple[asyncio.Future[Any], Callable[[Any, BaseException | N
             loop.call_soon_threadsafe(settle, result, error)
 
     return future, done
+
+
+def copy_database(connection: Connection, target: Path) -> None:
+    """All of the database as it is now, into a new file; others may write meanwhile and are not held up."""
+    connection.execute("BEGIN")
+    try:
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()  # from here on it is one state
+        copy = apsw.Connection(str(target), flags=Access.OWN.value)
+        try:
+            with copy.backup("main", connection, "main") as backup:
+                while not backup.done:
+                    backup.step(_PAGES_AT_ONCE)
+        finally:
+            copy.close()
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _vector_extension_path() -> Path:

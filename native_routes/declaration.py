@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from native_routes.reply import Reply
+from native_routes.reply import Answer
 
 Permission = Literal[
     "remember",
@@ -57,7 +57,11 @@ class NativeRequest:
     context: Any  # the app's services; a group that needs some types them by a Protocol of its own
 
 
-Handler = Callable[[NativeRequest], Awaitable[Reply]]
+class LeftToLegacy(Exception):
+    """Raised by a handler that has done nothing yet: this one request is for the legacy daemon to answer."""
+
+
+Handler = Callable[[NativeRequest], Awaitable[Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Route:
     public: bool = False  # no token in any mode
     stricter: str | None = None  # why `needs` asks for more than the legacy daemon does
     ours: bool = False  # not a route of the legacy daemon
+    within_s: float | None = None  # time for the handler; None = the proxy's native_deadline_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,4 +90,5 @@ class RouteGroup:
     remembers: frozenset[str] = frozenset()  # state in memory that only the side which answers has
     borrows: frozenset[str] = frozenset()  # state that stays in legacy's memory and is asked for
     reads: frozenset[str] = frozenset()  # tables; named when the group's SQL exists
-    writes: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()  # tables, and files of the home
+    counts: frozenset[str] = frozenset()  # tables in which its reads note that they were made

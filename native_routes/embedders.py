@@ -34,6 +34,7 @@ MOST_DIMENSIONS: Final = 65_536
 CACHED_VECTORS: Final = 2_048  # 6 MB at 768 dimensions
 CACHED_TEXT_LIMIT: Final = 8_192  # characters; longer texts are not queries that come again
 CACHED_FOR_S: Final = 600.0
+PATIENCE_S: Final = 0.1  # how long a cached vector waits for the embedder's own answer, which may be a refusal
 READ_AT_ONCE_BYTES: Final = 100_000  # 768 numbers take 0.1 ms to read; more must not hold up the event loop
 WARN_EVERY_S: Final = 60.0  # for the same failure
 
@@ -84,7 +85,7 @@ class Embedder:
         self._cached_vectors = cached_vectors
         self._config: EmbeddingConfig | None = None
         self._cache: OrderedDict[str, tuple[float, Vector]] = OrderedDict()
-        self._under_way: dict[tuple[EmbeddingConfig, str], asyncio.Task[Vector]] = {}
+        self._asking: set[asyncio.Task[Vector | None]] = set()  # for whom a vector of earlier has stood in
         self._status = EmbedderStatus(EmbedderState.WARMING, "", "")
         self._warned: dict[str, float] = {}
 
@@ -95,52 +96,49 @@ class Embedder:
     async def embed(self, text: str, config: EmbeddingConfig) -> Vector | None:
         """The vector of a text, of whatever length the provider sends; None when there is none.
 
-        Legacy: fetchEmbedding. Differs: a vector of the last ten minutes is used again while the embedder is away.
+        Legacy: fetchEmbedding.
         """
         if config.provider == "none":
             self._note(config, EmbedderState.OFF)
             return None
-        if config != self._config:
-            self._config = config
-            self._cache.clear()
-        known = self._cached(text)
-        if known is not None:
-            return known
         try:
-            vector = await self._asked_once(text, config)
+            vector = await self._ask(text, config)
         except EmbeddingError as error:
             self._fail(config, str(error))
             return None
         self._note(config, EmbedderState.READY)
         return vector
 
+    async def embed_query(self, text: str, config: EmbeddingConfig) -> Vector | None:
+        """The same for a text that may come again.
+
+        Differs: a vector of the last ten minutes stands in for an embedder that is slow to answer, or hangs.
+        """
+        if config != self._config:
+            self._config = config
+            self._cache.clear()
+        known = self._cached(text)
+        if known is None:
+            return await self._embed_and_keep(text, config)
+        asking = asyncio.get_running_loop().create_task(self._embed_and_keep(text, config))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        await asyncio.wait({asking}, timeout=PATIENCE_S)
+        return asking.result() if asking.done() else known
+
     async def close(self) -> None:
-        for task in tuple(self._under_way.values()):
+        for task in tuple(self._asking):
             task.cancel()
         await self._poster.close()
 
-    async def _asked_once(self, text: str, config: EmbeddingConfig) -> Vector:
-        """Callers with the same text share one request; the last of them to be cancelled does not end it."""
-        key = (config, text) if isinstance(config.provider, str) and isinstance(config.model, str) else None
-        task = self._under_way.get(key) if key is not None else None
-        if task is None:
-            task = asyncio.get_running_loop().create_task(self._ask(text, config))
-            if key is not None:
-                self._under_way[key] = task
-            task.add_done_callback(lambda done: self._asked(key, config, text, done))
-        return await asyncio.shield(task)
-
-    def _asked(
-        self, key: tuple[EmbeddingConfig, str] | None, config: EmbeddingConfig, text: str, task: asyncio.Task[Vector]
-    ) -> None:
-        if key is not None:
-            self._under_way.pop(key, None)
-        if task.cancelled() or task.exception() is not None:
-            return
-        if config == self._config and len(text) <= CACHED_TEXT_LIMIT and self._cached_vectors:
-            self._cache[text] = (time.monotonic() + CACHED_FOR_S, task.result())
+    async def _embed_and_keep(self, text: str, config: EmbeddingConfig) -> Vector | None:
+        vector = await self.embed(text, config)
+        if vector is not None and config == self._config and len(text) <= CACHED_TEXT_LIMIT:
+            self._cache[text] = (time.monotonic() + CACHED_FOR_S, vector)
+            self._cache.move_to_end(text)
             while len(self._cache) > self._cached_vectors:
                 self._cache.popitem(last=False)
+        return vector
 
     def _cached(self, text: str) -> Vector | None:
         found = self._cache.get(text)

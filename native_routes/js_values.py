@@ -47,14 +47,15 @@ def _text_number(text: str) -> float:
 
 def _joined(values: list[Any]) -> str:
     """`String(array)`."""
-    return ",".join(map(_text, values))
+    return ",".join("" if value is None else to_text(value) for value in values)
 
 
-def _text(value: Any) -> str:
+def to_text(value: Any) -> str:
+    """`String(value)`."""
     if isinstance(value, str):
         return value
     if value is None:
-        return ""
+        return "null"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -73,7 +74,7 @@ def bindable(value: Any) -> SqlValue:
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float) and value.is_integer() and abs(value) <= _SAFE:
-        return int(value)
+        return int(value) if value or math.copysign(1, value) > 0 else value  # -0 is REAL: "0.0" in a column of text
     if isinstance(value, str):
         return bound_text(value)
     found: SqlValue = value
@@ -81,10 +82,12 @@ def bindable(value: Any) -> SqlValue:
 
 
 def bound_text(text: str) -> str:
-    """The text that Bun hands to SQLite: a lone surrogate swallows what follows it, and at the end it is U+FFFD.
+    """What SQLite makes of the UTF-16 that Bun 1.4.2 hands to it: a first U+FEFF is a byte order mark and left out.
 
-    Bun 1.4.2 takes any surrogate for the first half of a pair and the next UTF-16 unit, whatever it is, for the second.
+    Any surrogate is taken for the first half of a pair, and the next unit, whatever it is, for the second. Differs:
+    one at the end becomes U+FFFD; Bun stores three bytes there that are no UTF-8.
     """
+    text = text.removeprefix("\ufeff")
     if not _SURROGATE.search(text):
         return text
     units = memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H").tolist()

@@ -6,14 +6,14 @@ import asyncio
 import importlib
 
 from native_routes.declaration import Handler, NativeRequest
-from native_routes.reply import Reply
+from native_routes.reply import Answer
 
 
 def lazily(module: str, name: str) -> Handler:
     """The handler `name` of `module`, imported in a thread at the first request: numpy takes 0.1 s and 20 MB."""
     found: Handler | None = None
 
-    async def handler(request: NativeRequest) -> Reply:
+    async def handler(request: NativeRequest) -> Answer:
         nonlocal found
         if found is None:
             found = getattr(await asyncio.to_thread(importlib.import_module, module), name)

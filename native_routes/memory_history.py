@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from native_routes.actor import Actor
-from native_routes.database import Command, Connection
+from native_routes.database import Connection
 from native_routes.javascript import stringify
 from native_routes.js_values import bindable
 from native_routes.outside import new_id
+from native_routes.query import Command
 
 Event = Literal["updated", "deleted", "recovered"]
 

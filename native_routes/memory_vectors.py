@@ -10,15 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from native_routes.database import (
-    Command,
-    Connection,
-    ConstraintViolated,
-    DatabaseError,
-    Query,
-    StatementError,
-    translated,
-)
+from native_routes.database import Connection, ConstraintViolated, StatementError, translated
+from native_routes.query import Command, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +68,6 @@ def _forget_projections(connection: Connection) -> None:
 
 @contextlib.contextmanager
 def _unless_unindexed() -> Iterator[None]:
-    """A full disk or a deadline is raised all the same: it ends the whole transaction."""
-    try:
-        with translated():
-            yield
-    except (StatementError, ConstraintViolated):
-        return
-    except DatabaseError as error:
-        if type(error) is not DatabaseError:
-            raise
+    """A full disk, say, is raised all the same."""
+    with contextlib.suppress(StatementError, ConstraintViolated), translated():
+        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,18 @@ class Reply:
     status: int
     body: bytes = b""
     headers: Fields = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A reply without an end of its own. `pieces` is closed when the client has gone, or the daemon stops."""
+
+    status: int
+    headers: Fields
+    pieces: AsyncGenerator[bytes, None]
+
+
+Answer = Reply | Stream
 
 
 class Refusal(Exception):

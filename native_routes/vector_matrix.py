@@ -22,7 +22,6 @@ _FLOAT_BYTES: Final = 4
 # OpenBLAS starts threads, which then wait in a loop, for products of more than 262,144 multiplications, and packs their
 # operands first. Small blocks need neither: ten queries in one pass over 10,000 vectors took 1.9 ms of CPU, not 3.7.
 _ROWS_AT_ONCE: Final = 16
-_MULTIPLICATIONS_AT_ONCE: Final = 262_144
 _UNIT: Final = 2.0**-24  # rounding of one float32 operation
 
 
@@ -164,11 +163,6 @@ class VectorMatrix:
             np.multiply(cosines, chunk.inverse_norms, out=found[:, start:end])
             found[:, start:end] += chunk.blocked
         return found
-
-    @property
-    def queries_at_once(self) -> int:
-        """How many queries one pass should serve."""
-        return max(1, _MULTIPLICATIONS_AT_ONCE // (_ROWS_AT_ONCE * (self.dimensions or 1)))
 
     @property
     def margin(self) -> float:

@@ -7,17 +7,19 @@ of the processor on changing places. Queries that wait together share one pass o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from native_routes.database import (
     Access,
     Connection,
     DatabaseError,
     DatabaseUnopened,
+    DeadlineExceeded,
     SqliteThread,
     VectorSearchUnavailable,
     load_vector_search,
@@ -33,10 +35,23 @@ Work = Callable[[Connection, list[Neighbour]], T]
 
 MEMORY_LIMIT_BYTES: Final = 1024**3  # 348,000 vectors of 768 dimensions
 MOST_NEIGHBOURS: Final = 4_096  # sqlite-vec's limit
-BATCH: Final = 4  # searches in one go: a pass for four costs little more than for one, and none waits long
+BATCH: Final = 16  # searches in one go: a pass for sixteen takes twice as long as for one
 WAITING: Final = 512  # searches; more would only wait until their deadline
 DEADLINE_S: Final = 10.0
 WARM_WITHIN_S: Final = 60.0
+WRITE_WITHIN_S: Final = 0.05  # how long answers wait for a lock that another program holds; then the write comes later
+WRITE_AT_MOST_S: Final = 5.0  # on a disk that is slow
+WRITE_AGAIN_S: Final = 0.25
+LAST_WRITE_S: Final = 2.0
+
+
+class Books(Protocol):
+    """What searches leave to be written."""
+
+    @property
+    def due(self) -> bool: ...
+    def write(self, connection: Connection) -> None: ...  # outside of any transaction; raises DatabaseError
+    def give_up(self) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -52,10 +67,12 @@ _Outcome = tuple[Any, Exception | None]
 class VectorSearch:
     """One for the process. Nothing is opened before the first search or `warm`, so the anchor is held by then."""
 
-    def __init__(self, path: Path, *, limit_bytes: int = MEMORY_LIMIT_BYTES, writes: bool = False) -> None:
-        """`writes`: whether `write` will be used."""
+    def __init__(self, path: Path, *, limit_bytes: int = MEMORY_LIMIT_BYTES, books: Books | None = None) -> None:
+        """`books` are written behind each batch of searches, before these are answered."""
         self._path = path
-        self._access = Access.WRITE if writes else Access.READ
+        self._books = books
+        self._write_within_s = WRITE_WITHIN_S
+        self._write_from_s = 0.0  # on the loop's clock; later than now while the database is locked
         self._index = VectorIndex(limit_bytes)
         self._no_vectors: str | None = None  # why the connection has no sqlite-vec
         self._thread: SqliteThread | None = None
@@ -80,17 +97,8 @@ class VectorSearch:
         question = Nearest(vector, int(count)) if searched and vector is not None else None
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Search(question, work, answer))
-        if self._batches is None or self._batches.done():
-            self._batches = asyncio.get_running_loop().create_task(self._answer_waiting())
+        self._begin()
         return await answer
-
-    async def write(self, work: Callable[[Connection], None], within_s: float) -> None:
-        """Run `work(connection)` between searches, outside of any transaction; for the few writes of searches.
-
-        Searches wait for it, so it gets little time: when another program holds the lock, DatabaseBusy comes soon.
-        """
-        thread = await self._open()
-        await thread.run_within(within_s, work)
 
     async def warm(self) -> None:
         """Read the vectors into memory now, so that the first search need not wait for it. Raises DatabaseError."""
@@ -98,19 +106,25 @@ class VectorSearch:
         await thread.run_within(WARM_WITHIN_S, self._answer, [])
 
     async def close(self) -> None:
-        """Answer what waits, then close; the WAL stays as it is. Idempotent."""
+        """Answer what waits, write what is due, then close; the WAL stays as it is. Idempotent."""
         if self._batches is not None:
             await asyncio.wait([self._batches])
         thread, self._thread = self._thread, None
-        if thread is not None:
-            await thread.close()
+        if thread is None:
+            return
+        if self._books is not None and self._books.due:
+            with contextlib.suppress(DatabaseError):  # the books know the problem
+                await thread.run_within(LAST_WRITE_S, self._books.write)
+            self._books.give_up()
+        await thread.close()
 
     async def _open(self) -> SqliteThread:
         if self._thread is not None:
             return self._thread
         async with self._opening:
             if self._thread is None:
-                thread = SqliteThread(self._path, self._access, keeps_wal=True)
+                access = Access.READ if self._books is None else Access.WRITE
+                thread = SqliteThread(self._path, access, keeps_wal=True)
                 await thread.open()
                 await thread.run(_keep_pages)
                 try:
@@ -122,7 +136,12 @@ class VectorSearch:
                 self._thread = thread
             return self._thread
 
+    def _begin(self) -> None:
+        if self._batches is None or self._batches.done():
+            self._batches = asyncio.get_running_loop().create_task(self._answer_waiting())
+
     async def _answer_waiting(self) -> None:
+        await self._write_books()
         while self._waiting:
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             batch = [search for search in batch if not search.answer.done()]  # the others' callers are gone
@@ -132,8 +151,22 @@ class VectorSearch:
                 outcomes = await self._thread.run_within(DEADLINE_S, self._answer, batch)
             except Exception as error:  # told to every caller: nobody may wait for ever
                 outcomes = [(None, error)] * len(batch)
+            await self._write_books()
             for search, (result, problem) in zip(batch, outcomes, strict=True):
                 _settle(search.answer, result, problem)
+
+    async def _write_books(self) -> None:
+        """Write what is due, or begin again later when another program keeps the database locked."""
+        books, thread, loop = self._books, self._thread, asyncio.get_running_loop()
+        if books is None or thread is None or not books.due or loop.time() < self._write_from_s:
+            return
+        try:
+            await thread.run_within(self._write_within_s, books.write)
+        except DatabaseError as error:
+            if isinstance(error, DeadlineExceeded):
+                self._write_within_s = min(2 * self._write_within_s, WRITE_AT_MOST_S)
+            self._write_from_s = loop.time() + WRITE_AGAIN_S
+            loop.call_later(WRITE_AGAIN_S, self._begin)
 
     # ---- on the thread
 

@@ -48,7 +48,8 @@ class Admission:
         if route is None:
             return None
         if route.needs and caller.claims and route.needs not in PERMISSIONS.get(caller.claims.role or "", ()):
-            return Refusal(403, f"role '{caller.claims.role}' lacks '{route.needs}' permission")
+            role = "undefined" if caller.claims.role is None else caller.claims.role
+            return Refusal(403, f"role '{role}' lacks '{route.needs}' permission")
         return self._rate(route, _actor(head, caller.claims), auth, int(now_s * 1000)) if route.limit else None
 
     def _rate(self, route: Route, actor: str, auth: AuthPolicy, now_ms: int) -> Refusal | None:

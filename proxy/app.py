@@ -1,4 +1,4 @@
-"""The way of every request: edge -> match -> admit -> answer; and the one `except Exception`."""
+"""The way of every request: edge -> match -> admit -> answer; and the last `except Exception`."""
 
 from __future__ import annotations
 
@@ -63,6 +63,7 @@ class FrontDoor:
             self._fail(exchange)
         finally:
             counters.ended(exchange.answered_by, exchange.status or None, time.perf_counter() - began_at_s)
+            counters.used(exchange, self._matcher, time.perf_counter() - began_at_s)
             if exchange.failure_code is not None:
                 counters.failed(exchange.failure_code)
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from native_routes.agent_yaml import AuthPolicy
-from proxy.settings import ANY_ADDRESSES, LOOPBACK_NAMES, Settings
 from native_routes.tokens import mint
+from proxy.settings import ANY_ADDRESSES, LOOPBACK_NAMES, Settings
 
 TIMEOUT_S = 5.0
 TOKEN_TTL_S = 60
@@ -32,17 +32,20 @@ def front_url(settings: Settings) -> str:
     return f"http://{f'[{host}]' if _is_ipv6(host) else host}:{settings.port}"
 
 
-def ask(settings: Settings, path: str, action: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The JSON object that the proxy answers to a GET, or to a POST of `action`.
+def ask(
+    settings: Settings, path: str, action: dict[str, Any] | None = None, *, within_s: float | None = None
+) -> dict[str, Any]:
+    """The JSON object that the proxy answers to a GET, or to a POST of `action`, within TIMEOUT_S unless said.
 
     Raises NoProxyError, RefusedError.
     """
     url = front_url(settings)
+    within_s = within_s or TIMEOUT_S
     try:
-        with httpx.Client(trust_env=False, timeout=TIMEOUT_S, headers=credentials(settings)) as client:
+        with httpx.Client(trust_env=False, timeout=within_s, headers=credentials(settings)) as client:
             reply = client.get(url + path) if action is None else client.post(url + path, json=action)
     except httpx.TimeoutException as error:
-        raise NoProxyError(f"{url} does not answer within {TIMEOUT_S:g} s; see `signet-proxy doctor`") from error
+        raise NoProxyError(f"{url} does not answer within {within_s:g} s; see `signet-proxy doctor`") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise NoProxyError(
             f"no signet-proxy answers on {url} ({str(error) or type(error).__name__}). Start it with "

@@ -86,7 +86,8 @@ class Borrower:
     async def _get(self, target: bytes) -> Mapping[str, Any]:
         """Raises UpstreamError, TimeoutError, ValueError when no JSON object comes."""
         async with asyncio.timeout(ASK_WITHIN_S):
-            status, body = await self._exchange(self._head(target))
+            head = own_request(target, self._legacy.address, self._own_token(), "application/json")
+            status, body = await self._exchange(head)
         if status != 200:
             raise ValueError(f"legacy answered {status}")
         text = body.decode()
@@ -110,13 +111,14 @@ class Borrower:
             self._legacy.note_failure()
             raise
 
-    def _head(self, target: bytes) -> bytes:
-        host, port = self._legacy.address
-        authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        token = self._own_token()
-        credentials = f"authorization: Bearer {token}\r\n" if token else ""
-        fields = f"host: {authority}\r\naccept: application/json\r\n{credentials}\r\n"
-        return b"GET %b HTTP/1.1\r\n%b" % (target, fields.encode("ascii"))
+
+def own_request(target: bytes, address: tuple[str, int], token: str | None, accept: str) -> bytes:
+    """The head of a GET of ours to legacy; `token` None where it wants none."""
+    host, port = address
+    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    credentials = f"authorization: Bearer {token}\r\n" if token else ""
+    fields = f"host: {authority}\r\naccept: {accept}\r\n{credentials}\r\n"
+    return b"GET %b HTTP/1.1\r\n%b" % (target, fields.encode("ascii"))
 
 
 class _Loan:

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import time
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -20,6 +21,7 @@ from proxy.unit_files import SETTINGS_EXIT_CODE
 EXIT_DEGRADED = 1
 EXIT_UNUSABLE = 2
 EXIT_SETTINGS = SETTINGS_EXIT_CODE
+BACKUP_WITHIN_S = 900.0
 _DURATION = re.compile(r"(\d+)([smhd]?)")
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -28,6 +30,7 @@ class Commands(click.Group):
     """Turns what an operator can mend into one line on stderr and an exit code; anything else is a bug and shows."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        from proxy.backup.manifest import BackupError
         from proxy.serve import ServeError
         from proxy.service import ServiceError
 
@@ -37,7 +40,7 @@ class Commands(click.Group):
             return _end(ctx, error, EXIT_SETTINGS)
         except NoProxyError as error:
             return _end(ctx, error, EXIT_UNUSABLE)
-        except (RefusedError, HomeError, BindError, ServeError, ServiceError, OSError) as error:
+        except (RefusedError, BackupError, HomeError, BindError, ServeError, ServiceError, OSError) as error:
             return _end(ctx, error, 1)
 
 
@@ -120,9 +123,10 @@ def cutover_list(as_json: bool) -> None:
 @cutover.command("set")
 @click.argument("groups", nargs=-1, required=True)
 @click.argument("mode", type=click.Choice(["legacy", "shadow", "native"]))
-def cutover_set(groups: tuple[str, ...], mode: str) -> None:
+@click.option("--no-backup", is_flag=True, help="Make none before groups that write are answered natively.")
+def cutover_set(groups: tuple[str, ...], mode: str, no_backup: bool) -> None:
     """Ask for MODE for GROUPS. Written into .daemon/cutover.yaml; what may not be yet is held back and said."""
-    _change({"action": "set", "groups": groups, "mode": mode})
+    _change({"action": "set", "groups": groups, "mode": mode, "backup": not no_backup}, within_s=BACKUP_WITHIN_S)
 
 
 @cutover.command("freeze")
@@ -140,10 +144,51 @@ def cutover_lift(groups: tuple[str, ...]) -> None:
     _change({"action": "lift", "groups": groups})
 
 
-def _change(action: dict[str, Any]) -> None:
+@cutover.command("comparisons")
+@click.option("--all", "all_verdicts", is_flag=True, help="Also those that are equal or were left out.")
+@click.option("--json", "as_json", is_flag=True, help="Print the document of /_proxy/comparisons.")
+def cutover_comparisons(all_verdicts: bool, as_json: bool) -> None:
+    """What mode shadow found: numbers by group, and where answers differ, newest first."""
+    from proxy.status_text import comparison_lines
+
+    document = ask(Settings.from_env(), "/_proxy/comparisons")
+    lines = list(comparison_lines(document, all_verdicts=all_verdicts)) or ["nothing was compared yet"]
+    click.echo(json.dumps(document, indent=2) if as_json else "\n".join(lines))
+
+
+def _change(action: dict[str, Any], within_s: float | None = None) -> None:
     from proxy.status_text import group_lines
 
-    click.echo("\n".join(group_lines(ask(Settings.from_env(), "/_proxy/cutover", action)["groups"])))
+    document = ask(Settings.from_env(), "/_proxy/cutover", action, within_s=within_s)
+    if document["backup"]:
+        click.echo(f"backup made: {document['backup']}")
+    click.echo("\n".join(group_lines(document["groups"])))
+
+
+@main.command()
+@click.argument("folder", required=False, type=click.Path(file_okay=False))
+def backup(folder: str | None) -> None:
+    """Copy database, configuration, secrets and skills into a new folder below FOLDER; default <home>/.daemon/backups.
+
+    While the proxy runs it does the copying, and nothing has to stop.
+    """
+    from proxy.backup.ask import back_up
+
+    path = back_up(Settings.from_env(), Path(folder).absolute() if folder else None)
+    click.echo(path)
+
+
+@main.command()
+@click.argument("backup", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def restore(backup: Path) -> None:
+    """Put BACKUP in the place of the home, which nobody may use meanwhile. What was there is kept beside."""
+    from proxy.backup.restore import restore as put_back
+
+    settings = Settings.from_env()
+    restored = put_back(settings, backup.absolute())
+    manifest = restored.manifest
+    click.echo(f"{manifest.memories:,} memories and {len(manifest.files) - 1} files of {manifest.made_at} are in")
+    click.echo(f"{settings.home_path}; what they replaced is in {restored.replaced_path}")
 
 
 @main.group()

@@ -6,7 +6,14 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
+from native_routes.analytics.usage import Endpoint, Usage
+from proxy.exchange import Exchange
+from proxy.match import Matcher
+
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+OWN_PREFIX = "/_proxy/"
+UNCOUNTED = frozenset({400, 401, 503})  # the front door's own refusals, before a request is anybody's in legacy too
+TARGETS_KEPT = 4096
 Labels = Mapping[str, str]
 
 
@@ -42,6 +49,8 @@ class Counters:
         self.failures: Counter[str] = Counter()  # reason of x-signet-proxy-error -> n
         self.durations: dict[str, Histogram] = {}  # side -> whole exchanges, streams included
         self.in_flight = 0
+        self.usage = Usage()  # in legacy's terms, for /api/analytics
+        self._endpoints: dict[tuple[str, bytes], Endpoint | None] = {}  # of raw paths seen lately
 
     def began(self) -> None:
         self.in_flight += 1
@@ -54,6 +63,40 @@ class Counters:
         if side not in self.durations:
             self.durations[side] = Histogram()
         self.durations[side].add(seconds)
+
+    def used(self, exchange: Exchange, matcher: Matcher, seconds: float) -> None:
+        """An exchange is over: counted as legacy counts its requests, so not OPTIONS, nor without a valid token.
+
+        Differs: a stream is counted when it ends; legacy counts it when it begins.
+        """
+        head = exchange.head
+        if exchange.status in UNCOUNTED and exchange.answered_by == "proxy" and exchange.failure_code is None:
+            return
+        key = (head.method, head.target.partition(b"?")[0])
+        endpoint = self._endpoints.get(key)
+        if endpoint is None:
+            if key in self._endpoints:
+                return
+            endpoint = self._learn(key, matcher)
+        if endpoint is not None:
+            self.usage.add(endpoint, exchange.status, seconds, head.fields.get(b"x-signet-actor"))
+
+    def _learn(self, key: tuple[str, bytes], matcher: Matcher) -> Endpoint | None:
+        """Where to count a method and raw path; None for what is not counted."""
+        if len(self._endpoints) >= TARGETS_KEPT:
+            self._endpoints.clear()
+        endpoint = self._endpoints[key] = self._endpoint_of(key, matcher)
+        return endpoint
+
+    def _endpoint_of(self, key: tuple[str, bytes], matcher: Matcher) -> Endpoint | None:
+        method, target = key
+        match = matcher.match(method, target)
+        ours = match.route is not None and match.route.ours
+        if method == "OPTIONS" or ours or not match.path or match.path.startswith(OWN_PREFIX):
+            return None
+        endpoint = self.usage.endpoint(method, match.path)
+        endpoint.streams = method == "GET" and match.route is not None and match.route.streams
+        return endpoint
 
     def failed(self, reason: str) -> None:
         self.failures[reason] += 1

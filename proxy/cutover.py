@@ -116,6 +116,9 @@ class Cutover:
         """Freezes in force; not those of an unreadable proxy.db, for which every group stays with legacy."""
         return list(self._freezes.values())
 
+    def is_frozen(self, group_name: str) -> bool:
+        return group_name in self._freezes
+
     def refresh(self) -> None:
         """Work out all modes again. The app calls this when the legacy daemon's status changes."""
         facts = self._facts()

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from native_routes import tokens
 from native_routes.agent_yaml import AuthPolicy
 from native_routes.declaration import Claims
 from native_routes.reply import Fields, Refusal, Reply
-from native_routes import tokens
 from proxy.head import Head
 from proxy.settings import ANY_ADDRESSES, LOOPBACK_NAMES, Settings
 

@@ -58,6 +58,7 @@ class Exchange:
         "_out",
         "_sink",
         "_waiter",
+        "_when_gone",
         "_wire",
         "answered_by",
         "awaits_continue",
@@ -98,6 +99,7 @@ class Exchange:
         self._buffered = 0
         self._sink: BodySink | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._when_gone: Callable[[], None] | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -132,6 +134,8 @@ class Exchange:
         self._out.clear()
         if self._sink is not None:
             self._sink.client_gone()
+        if self._when_gone is not None:
+            self._when_gone()
         self._wake()
 
     def client_paused(self, paused: bool) -> None:
@@ -168,6 +172,10 @@ class Exchange:
             self._waiter = self._wire.loop.create_future()
             await self._waiter
 
+    def when_gone(self, act: Callable[[], None] | None) -> None:
+        """Call `act` once the client has gone; None takes it back. For who works on an answer meanwhile."""
+        self._when_gone = act
+
     async def writable(self) -> None:
         """Return when the client has taken most of what was written."""
         while self._client_slow and not self.gone:
@@ -188,6 +196,8 @@ class Exchange:
 
     async def read_body(self, limit_bytes: int) -> bytes:
         """The whole request body. Raises BodyTooLargeError over the limit, ClientGoneError when it never ends."""
+        if int(self.head.fields.get(b"content-length", b"0")) > limit_bytes:
+            raise BodyTooLargeError  # before it is asked for or read
         self.send_continue()
         while not self.request_complete:
             if self.gone:
@@ -288,9 +298,11 @@ class Exchange:
         pieces: list[bytes] = []
         for name, value in fields:
             pieces += (name, b": ", value, b"\r\n")
+        # Legacy's HEAD tells no length either. Source: RFC 9110 §8.6 allows both.
+        bodiless = bodiless or self.head.method == "HEAD"
         if not bodiless:
             pieces.append(b"content-length: %d\r\n" % len(body))
-        self.start(status, reason, pieces, Framing.NONE if bodiless or self.head.method == "HEAD" else Framing.SIZED)
+        self.start(status, reason, pieces, Framing.NONE if bodiless else Framing.SIZED)
         self.write(body)
         self.finish()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from proxy import hop_headers
 from proxy.exchange import Exchange, Field
+from proxy.exchange_copy import ExchangeCopy
 
 SERVED_BY_LEGACY = b"x-signet-served-by: legacy\r\n"
 ALLOW_ORIGIN = b"access-control-allow-origin"
@@ -24,6 +25,7 @@ class Terms:
     add: tuple[Field, ...] = ()
     grant: tuple[Field, ...] = ANY_ORIGIN  # CORS fields of the reply, instead of legacy's
     rewrite: Callable[[bytes], bytes] | None = None  # applied to a whole JSON reply body
+    copy: ExchangeCopy | None = None  # hears of all that passes, to compare legacy with native
 
 
 PLAIN_TERMS = Terms()

@@ -1,4 +1,4 @@
-"""The proxy's own memory across restarts, `.daemon/proxy.db`: events, deaths of the child, freezes, kept values.
+"""The proxy's own memory across restarts, `.daemon/proxy.db`: events, deaths, freezes, kept values, comparisons.
 
 Nothing here may stop the proxy from serving. A full, read-only or damaged disk costs records, which are counted; a
 damaged file is moved aside and a new one begun.
@@ -12,13 +12,14 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
 from native_routes.database import Access, Connection, DatabaseCorrupt, DatabaseError, SqliteThread
+from proxy.comparisons import Comparison, Verdict
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -35,8 +36,16 @@ STEPS = (
     CREATE UNIQUE INDEX freezes_in_force ON freezes (group_name) WHERE lifted_at IS NULL;
     CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL, at REAL NOT NULL);
     """,
+    """
+    CREATE TABLE comparisons (
+      id INTEGER PRIMARY KEY, at REAL NOT NULL, group_name TEXT NOT NULL, route TEXT NOT NULL, target TEXT NOT NULL,
+      verdict TEXT NOT NULL, reason TEXT NOT NULL, path TEXT NOT NULL, legacy TEXT NOT NULL, native TEXT NOT NULL
+    );
+    CREATE INDEX comparisons_by_verdict ON comparisons (verdict, id);
+    """,
 )
 EVENTS_KEPT = 5_000  # of each kind
+COMPARISONS_KEPT = 5_000  # of each verdict
 _PRUNE_EVERY = 500
 _COMPLAIN_EVERY_S = 60.0
 _REOPEN_EVERY_S = 60.0
@@ -77,6 +86,7 @@ class Journal:
         self._complained_s = -_COMPLAIN_EVERY_S
         self._moved_aside: Path | None = None
         self._since_prune = 0
+        self._since_prune_comparisons = 0
 
     @property
     def health(self) -> JournalHealth:
@@ -118,6 +128,17 @@ class Journal:
         rows = await self._rows(_RECENT, (kind, limit))
         return [{"at": at} | json.loads(fields) for at, fields in rows]
 
+    def record_comparison(self, comparison: Comparison) -> None:
+        """Keep what became of comparing two answers; returns at once."""
+        at, values = time.time(), astuple(comparison)
+        self._post(lambda connection: self._insert_comparison(connection, (at, *values)))
+
+    async def comparisons(self, limit: int, *, verdict: Verdict | None = None) -> list[dict[str, Any]]:
+        """The newest, newest first, each with its `at` (Unix time); [] also when the disk fails."""
+        statement, values = (_COMPARISONS, ()) if verdict is None else (_COMPARISONS_OF, (verdict.value,))
+        rows = await self._rows(statement, (*values, limit))
+        return [dict(zip(_COMPARISON_FIELDS, row, strict=True)) for row in rows]
+
     async def freeze(self, groups: Iterable[str], reason: str) -> bool:
         """Note that these groups are frozen; an earlier reason stays. False when it did not reach the disk."""
         rows = [(name, reason, time.time()) for name in groups]
@@ -149,6 +170,13 @@ class Journal:
         if self._since_prune >= _PRUNE_EVERY:
             self._since_prune = 0
             connection.execute(_PRUNE, (EVENTS_KEPT,))
+
+    def _insert_comparison(self, connection: Connection, row: tuple[Any, ...]) -> None:
+        connection.execute(_COMPARE, row)
+        self._since_prune_comparisons += 1
+        if self._since_prune_comparisons >= _PRUNE_EVERY:
+            self._since_prune_comparisons = 0
+            connection.execute(_PRUNE_COMPARISONS, (COMPARISONS_KEPT,))
 
     def _post(self, work: Callable[[Connection], None]) -> None:
         if self._thread is None or not self._thread.post(work, self._failed):
@@ -228,6 +256,24 @@ _RECENT = "SELECT at, fields FROM events WHERE kind = ? ORDER BY id DESC LIMIT ?
 _PRUNE = """
   DELETE FROM events WHERE id IN (
     SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY kind ORDER BY id DESC) AS nth FROM events) WHERE nth > ?
+  )
+"""
+_COMPARE = """
+  INSERT INTO comparisons (at, group_name, route, target, verdict, reason, path, legacy, native)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_COMPARISON_FIELDS = ("at", "group", "route", "target", "verdict", "reason", "path", "legacy", "native")
+_COMPARISONS = """
+  SELECT at, group_name, route, target, verdict, reason, path, legacy, native FROM comparisons ORDER BY id DESC LIMIT ?
+"""
+_COMPARISONS_OF = """
+  SELECT at, group_name, route, target, verdict, reason, path, legacy, native FROM comparisons
+  WHERE verdict = ? ORDER BY id DESC LIMIT ?
+"""
+_PRUNE_COMPARISONS = """
+  DELETE FROM comparisons WHERE id IN (
+    SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY verdict ORDER BY id DESC) AS nth FROM comparisons)
+    WHERE nth > ?
   )
 """
 _FREEZE = "INSERT INTO freezes (group_name, reason, frozen_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"

@@ -20,13 +20,11 @@ class MemorySearch:
 
     def __init__(self, database_path: Path, environment: Mapping[str, str]) -> None:
         self.embedder = Embedder(openai_api_key=environment.get("OPENAI_API_KEY", ""))
-        self.vectors = VectorSearch(database_path, writes=True)
         self.tracker = AccessTracker()
         self.searcher = Searcher(self.tracker)
-        self.tracker.open(self.vectors.write)
+        self.vectors = VectorSearch(database_path, books=self.tracker)
 
     async def close(self) -> None:
         """Write what is pending, then close."""
-        await self.tracker.close()
         await self.vectors.close()
         await self.embedder.close()

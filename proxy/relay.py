@@ -21,6 +21,7 @@ class Relay:
         self._terms = terms
         self._connection: UpstreamConnection | None = None
         self._chunked = b"transfer-encoding" in exchange.head.fields
+        self._copy = terms.copy
         self._held_reply: _HeldReply | None = None
         self._ended = False
 
@@ -33,6 +34,8 @@ class Relay:
     # ---- from the client
 
     def feed(self, data: bytes) -> None:
+        if self._copy is not None:
+            self._copy.asked(data)
         if self._connection is not None and not self._ended:
             self._connection.send(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
 
@@ -62,6 +65,8 @@ class Relay:
 
     def reply_head(self, status: int, reason: bytes, fields: list[Field], framing: Framing) -> None:
         self.exchange.answered_by = "legacy"
+        if self._copy is not None:
+            self._copy.head(status, fields)
         if self._terms.rewrite is not None and framing is Framing.SIZED and status == 200:
             self._held_reply = _HeldReply(status, reason, fields)
             return
@@ -69,6 +74,8 @@ class Relay:
         self.exchange.start(status, reason, pieces, framing)
 
     def reply_body(self, data: bytes) -> None:
+        if self._copy is not None:
+            self._copy.answered(data)
         if self._held_reply is None:
             self.exchange.write(data)
         else:
@@ -83,6 +90,8 @@ class Relay:
             self._connection.close()
         self._connection = None
         self.exchange.finish(hop_headers.allowed_trailers(trailers))
+        if self._copy is not None:
+            self._copy.end()  # after the client has its reply
         self._resolve(None)
 
     def reply_flush(self) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import http
 import time
 from email.utils import formatdate
 
-from native_routes.reply import Reply
-from proxy.exchange import Exchange, Field
+from native_routes.reply import Reply, Stream
+from proxy.exchange import Exchange, Field, Framing
 
 NATIVE: tuple[Field, ...] = ((b"x-signet-served-by", b"native"),)
 REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
@@ -19,6 +20,39 @@ def send_reply(exchange: Exchange, reply: Reply, grant: tuple[Field, ...]) -> No
     """Send `reply` whole, in legacy's field order: grant, its own fields, length, date."""
     fields = (*grant, *reply.headers, (b"date", _http_date()), *NATIVE)
     exchange.answer(reply.status, REASONS.get(reply.status, b""), fields, reply.body)
+
+
+async def send_stream(exchange: Exchange, stream: Stream, grant: tuple[Field, ...]) -> None:
+    """Send pieces as they come, until there are no more or the client has gone."""
+    fields = (*grant, *stream.headers, (b"date", _http_date()), *NATIVE)
+    lines = [part for name, value in fields for part in (name, b": ", value, b"\r\n")]
+    exchange.start(stream.status, REASONS.get(stream.status, b""), lines, Framing.CHUNKED)
+    exchange.flush()
+    relay = asyncio.ensure_future(_relay(exchange, stream))
+    exchange.when_gone(lambda: _end(relay))
+    try:
+        await asyncio.wait([relay])
+    finally:
+        exchange.when_gone(None)
+        relay.cancel()
+        await stream.pieces.aclose()
+    if not relay.cancelled() and (error := relay.exception()) is not None:
+        raise error
+    if not exchange.gone:
+        exchange.finish()
+
+
+def _end(task: asyncio.Future[None]) -> None:
+    task.cancel()
+
+
+async def _relay(exchange: Exchange, stream: Stream) -> None:
+    if exchange.head.method == "HEAD":
+        return
+    async for piece in stream.pieces:
+        exchange.write(piece)
+        exchange.flush()
+        await exchange.writable()
 
 
 def _http_date() -> bytes:

@@ -24,10 +24,13 @@ import uvicorn
 from native_routes import GROUPS
 from native_routes.agent_yaml import AuthPolicy
 from native_routes.database import Reader
+from native_routes.tokens import mint
+from native_routes.writer import Writer
 from proxy import listen, systemd, take_over
 from proxy.admit import Admission
 from proxy.answer import Answerer
 from proxy.app import FrontDoor, application
+from proxy.borrow import Borrower
 from proxy.caps import Facts
 from proxy.cutover import Cutover
 from proxy.edge import Edge
@@ -38,11 +41,12 @@ from proxy.journal import Journal
 from proxy.legacy.attached import AttachedLegacy
 from proxy.legacy.status import Legacy, LegacyState, LegacyStatus
 from proxy.legacy.supervised import SupervisedLegacy
+from proxy.legacy_events import LegacyEvents
 from proxy.match import Matcher
 from proxy.services import Services
 from proxy.settings import Settings, process_environment
+from proxy.shadow import Shadow
 from proxy.status_rewrite import rewriter
-from native_routes.tokens import mint
 from proxy.wire import Wire
 
 TICK_S = 0.5
@@ -167,9 +171,13 @@ class _Proxy:
             journal=self._journal,
             auth=lambda: self._edge.auth,
             reader=Reader(settings.database_path),
+            writer=Writer(settings.database_path),
+            events=LegacyEvents(self._forwarder.pool, self._legacy, self._probe_token),
+            borrower=Borrower(self._forwarder.pool, self._legacy, self._probe_token),
             environment=self._environment,
             listening=tuple(_shown(listener) for listener in self._sockets),
         )
+        self._shadow = Shadow(self._services, self._forwarder)
         config = uvicorn.Config(
             application(self._front_door(), self._lifespan),
             http=Wire.for_settings(settings),
@@ -190,12 +198,7 @@ class _Proxy:
         settings = self._settings
         rewrite = rewriter(settings.port, settings.host, settings.listen_host)
         answerer = Answerer(
-            self._cutover,
-            self._forwarder,
-            self._services,
-            rewrite_status=rewrite,
-            own_token=self._probe_token,
-            mcp_limit=settings.mcp_in_flight_limit,
+            self._services, self._forwarder, self._shadow, rewrite_status=rewrite, own_token=self._probe_token
         )
         return FrontDoor(self._services, self._edge, Matcher(GROUPS), Admission(), answerer, self._forwarder)
 
@@ -234,6 +237,7 @@ class _Proxy:
             yield
         finally:
             self._notifier.stopping()
+            await self._shadow.close()
             await self._services.close()
             await self._legacy.stop(self._legacy_stop_s())
             for task in tuple(self._tasks):
@@ -276,6 +280,8 @@ class _Proxy:
         self._notifier.status(f"legacy is {status.state.value}" + (f": {status.reason}" if status.reason else ""))
         if status.state in (LegacyState.STARTING, LegacyState.READY):
             self._keep(self._reload_auth())
+            # What native answers show of the start's configuration is legacy's of its start.
+            self._keep(self._services.read_startup_config())
 
     async def _reload_auth(self) -> None:
         """Legacy reads its auth section while it boots, so the edge reads it before and after every boot."""

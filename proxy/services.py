@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from native_routes import contract
 from native_routes.agent_yaml import AuthPolicy
+from native_routes.daemon_log import DaemonLog
 from native_routes.database import Reader
 from native_routes.health.vitals import Degradation, Vitals
 from native_routes.memory_config import MemoryConfig, MemoryConfigFile
-from native_routes.outside import Clock, SystemClock
+from native_routes.outside import BORROW_WITHIN_S, Clock, SystemClock
+from native_routes.secrets.running import Limits
+from native_routes.startup_config import read_at_start
+from native_routes.writer import Writer
 from proxy import __version__, readiness
+from proxy.borrow import Borrower
+from proxy.comparisons import Tally
 from proxy.counters import Counters
 from proxy.cutover import Cutover
 from proxy.journal import Journal
 from proxy.legacy.status import Legacy, LegacyState, LegacyStatus
+from proxy.legacy_events import LegacyEvents
 from proxy.settings import Settings, process_environment
 
 if TYPE_CHECKING:  # they import numpy, which a proxy that only forwards does without
     from native_routes.embedders import Embedder
     from native_routes.recall.search import Searcher
+    from native_routes.recall.traversal import Walk
     from native_routes.vectors import VectorSearch
     from proxy.memory_search import MemorySearch
 
@@ -42,20 +51,45 @@ class Services:
     journal: Journal
     auth: Callable[[], AuthPolicy]
     reader: Reader  # of memories.db; asked only where the caps allow a native answer, so never before the anchor holds
+    writer: Writer
+    borrower: Borrower
+    events: LegacyEvents
     clock: Clock = field(default_factory=SystemClock)
     environment: Mapping[str, str] = field(default_factory=process_environment)
+    secrets_lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # of .secrets/secrets.enc, for whoever writes it
+    backup_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     counters: Counters = field(default_factory=Counters)
+    tally: Tally = field(default_factory=Tally)  # of native answers: compared with legacy's, and gone wrong
     listening: tuple[str, ...] = ()  # "127.0.0.1:3850", as bound
     started_at: float = field(default_factory=time.time)  # Unix time
     _started_monotonic_s: float = field(default_factory=time.monotonic)
     _lost_seen: tuple[int, float] = (0, 0.0)  # journal records lost, and when that number last rose
     _first_seen: dict[tuple[str, str], float] = field(default_factory=dict)
     _config_file: MemoryConfigFile | None = None
+    _daemon_log: DaemonLog | None = None
     _memory_search: MemorySearch | None = None
+
+    @property
+    def legacy_events(self) -> Callable[[bytes], AsyncGenerator[bytes, None]]:
+        return self.events.follow
+
+    async def borrow(self, target: bytes, within_s: float = BORROW_WITHIN_S) -> Mapping[str, Any] | None:
+        """See `Borrower.borrow`."""
+        return await self.borrower.borrow(target, within_s)
 
     @property
     def home_path(self) -> Path:
         return self.settings.home_path
+
+    @property
+    def logs_path(self) -> Path:
+        return self.settings.logs_path
+
+    @property
+    def daemon_log(self) -> DaemonLog:
+        if self._daemon_log is None:
+            self._daemon_log = DaemonLog(self.logs_path, self.clock)
+        return self._daemon_log
 
     @property
     def config(self) -> Callable[[], Awaitable[MemoryConfig]]:
@@ -63,6 +97,10 @@ class Services:
         if self._config_file is None:
             self._config_file = MemoryConfigFile(self.home_path)
         return self._config_file.read
+
+    async def read_startup_config(self) -> None:
+        """Take over what counts from a daemon's start on, as configured now."""
+        await read_at_start(self.reader, self.home_path, self.environment)
 
     @property
     def embedder(self) -> Embedder:
@@ -76,6 +114,11 @@ class Services:
     def searcher(self) -> Searcher:
         return self._searching().searcher
 
+    @property
+    def last_walk(self) -> Walk | None:
+        """Through what is known about entities, by the last recall that took one. Imports nothing."""
+        return None if self._memory_search is None else self._memory_search.searcher.last_walk
+
     def _searching(self) -> MemorySearch:
         if self._memory_search is None:
             from proxy.memory_search import MemorySearch
@@ -83,11 +126,19 @@ class Services:
             self._memory_search = MemorySearch(self.settings.database_path, self.environment)
         return self._memory_search
 
+    @property
+    def command_limits(self) -> Limits:
+        return Limits(self.settings.exec_timeout_s, self.settings.exec_output_limit_bytes)
+
     async def close(self) -> None:
         """Close every connection to the database; what is pending is written before. Idempotent."""
+        await self.borrower.close()
         search, self._memory_search = self._memory_search, None
         if search is not None:
             await search.close()
+        await self.writer.close()
+        if self._daemon_log is not None:
+            await self._daemon_log.close()
         await self.reader.close()
 
     @property

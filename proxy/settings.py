@@ -56,6 +56,19 @@ class Settings:
     )
     bun_path: Path | None = setting(None, "SIGNET_BUN", "Bun to run the legacy daemon with; default: found.")
     log_dir_path: Path | None = setting(None, "SIGNET_LOG_DIR", "Log directory; default <home>/.daemon/logs.")
+    shadow_share: float = setting(
+        0.1, "SIGNET_SHADOW_SHARE", "Share of the reads of groups in mode shadow that is compared, from 0 to 1."
+    )
+    shadow_shows_values: bool = setting(
+        False, "SIGNET_SHADOW_VALUES", "1 = keep values and queries of differing answers, which are your memories."
+    )
+
+    exec_timeout_s: float = setting(
+        0, "SIGNET_EXEC_TIMEOUT", "Seconds that a command with secrets may run; 0 = any time, as legacy."
+    )
+    exec_output_limit_bytes: int = setting(
+        67_108_864, "SIGNET_EXEC_OUTPUT_LIMIT", "Bytes that such a command may print; 0 = any number, as legacy."
+    )
 
     header_bytes_limit: int = setting(16_384, None, "Request line and fields together; more is 431.")
     header_deadline_s: float = setting(10.0, None, "Time for a request head to arrive in full.")
@@ -65,6 +78,12 @@ class Settings:
     restart_wait_s: float = setting(5.0, None, "How long a safe request waits for a restarting legacy.")
     half_close_grace_s: float = setting(0.2, None, "After a client's FIN a reply under way may still finish.")
     mcp_in_flight_limit: int = setting(32, None, "Exchanges on /mcp at once; its tools call back into this port.")
+    native_deadline_s: float = setting(45.0, None, "Time for a native answer; an embedder may take 30 s of it.")
+    shadow_in_flight_limit: int = setting(2, None, "Comparisons under way at once; others are left out and counted.")
+    shadow_body_limit_bytes: int = setting(1_048_576, None, "Longer replies are not compared.")
+    shadow_within_s: float = setting(
+        5.0, None, "Time for legacy's reply and for each native answer to compare with it."
+    )
     stop_grace_s: float = setting(1.5, None, "How long open exchanges may finish at shutdown.")
 
     @property
@@ -120,6 +139,10 @@ class _Reader:
             legacy_port=self._port("SIGNET_LEGACY_PORT", 3851, lowest=0),
             bun_path=self._existing_file("SIGNET_BUN", bun),
             log_dir_path=Path(log_dir).absolute() if log_dir else None,
+            exec_timeout_s=self._number("SIGNET_EXEC_TIMEOUT", 0),
+            exec_output_limit_bytes=int(self._number("SIGNET_EXEC_OUTPUT_LIMIT", 67_108_864)),
+            shadow_share=self._share("SIGNET_SHADOW_SHARE", 0.1),
+            shadow_shows_values=self._flag("SIGNET_SHADOW_VALUES"),
         )
         if settings.legacy_url is None and settings.legacy_port == settings.port:
             self._errors.append(f"SIGNET_LEGACY_PORT={settings.port}: expected a port other than SIGNET_PORT")
@@ -147,6 +170,28 @@ class _Reader:
             self._errors.append(f"{name}={text!r}: expected an integer from {lowest} to 65535")
             return default
         return int(text)
+
+    def _number(self, name: str, default: float) -> float:
+        text = self._text(name)
+        try:
+            number = float(text or default)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number < float("inf"):  # NaN is refused too
+            self._errors.append(f"{name}={text!r}: expected a number from 0")
+            return default
+        return number
+
+    def _share(self, name: str, default: float) -> float:
+        text = self._text(name)
+        try:
+            share = float(text or default)
+        except ValueError:
+            share = -1.0
+        if not 0 <= share <= 1:  # NaN is refused too
+            self._errors.append(f"{name}={text!r}: expected a number from 0 to 1")
+            return default
+        return share
 
     def _existing_file(self, name: str, text: str) -> Path | None:
         if not text:

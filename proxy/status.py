@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from native_routes import GROUPS
 from native_routes.reply import Refusal, Reply, json_reply
 from proxy import __version__
-from proxy.counters import gauge
+from proxy.backup.make import default_folder, make_backup
+from proxy.backup.manifest import BackupError
+from proxy.comparisons import Verdict
+from proxy.counters import Labels, family, gauge, sample
 from proxy.cutover import CutoverError, GroupMode, Mode
 from proxy.desired_modes import DesiredModesError
 from proxy.legacy.status import LegacyState, LegacyStatus
@@ -18,6 +23,7 @@ from proxy.services import Services
 from proxy.timestamps import iso_utc
 
 BODY_BYTES_LIMIT = 65_536
+SHOWN = 100  # comparisons
 ReadBody = Callable[[int], Awaitable[bytes]]
 ACTIONS = 'expected {"action": "set", "groups": [...], "mode": "legacy|shadow|native"}, {"action": "freeze", ' \
     '"groups": [...], "reason": "..."} or {"action": "lift", "groups": [...]}'  # fmt: skip
@@ -55,9 +61,13 @@ async def status_document(services: Services) -> dict[str, Any]:
         "legacy": await _legacy(services),
         "cutover": _cutover_document(services),
         "degraded": [asdict(finding) for finding in services.degraded()],
+        "shadow": {"share": settings.shadow_share, "groups": services.tally.document()},
         "counters": {
             "replies": counters.totals(),
             "failures": dict(counters.failures),
+            "native_faults": [
+                {"group": group, "what": what, "n": n} for (group, what), n in services.tally.faults.items()
+            ],
             "in_flight": counters.in_flight,
             "journal_losses": services.journal.health.lost,
         },
@@ -125,6 +135,7 @@ def _row(row: GroupMode) -> dict[str, Any]:
 async def _change_cutover(services: Services, read_body: ReadBody) -> Reply:
     """Carries out one action and returns the rows of all groups that it moved."""
     action, groups, rest = _asked(await read_body(BODY_BYTES_LIMIT))
+    backup = await _backup_before(services, action, groups, rest)
     try:
         if action == "set":
             rows = await services.cutover.set(groups, Mode.of(str(rest.get("mode"))))
@@ -136,7 +147,25 @@ async def _change_cutover(services: Services, read_body: ReadBody) -> Reply:
         raise Refusal(400, str(error)) from error
     except CutoverError as error:
         raise Refusal(409, str(error)) from error
-    return json_reply({"groups": [_row(row) for row in rows]})
+    return json_reply({"groups": [_row(row) for row in rows], "backup": backup})
+
+
+async def _backup_before(services: Services, action: str, groups: list[str], rest: dict[str, Any]) -> str | None:
+    """Before groups that write are answered natively for the first time since they were not, a backup is made."""
+    if action != "set" or rest.get("mode") != Mode.NATIVE.word or rest.get("backup") is False:
+        return None
+    named = {row.group: row for row in services.cutover.explain()}
+    moved = {member for name in groups if name in named for member in (name, *named[name].moves_with)}
+    writes = {group.name for group in GROUPS if group.writes}
+    if not any(name in writes and named[name].desired is not Mode.NATIVE for name in moved):
+        return None
+    if not services.settings.database_path.is_file():
+        return None
+    try:
+        return await _made_backup(services, None)
+    except Refusal as refusal:
+        fix = 'free some disk space, or send "backup": false (`--no-backup`)'
+        raise Refusal(409, f"no backup could be made before native writes: {refusal.error}; {fix}") from refusal
 
 
 def _asked(body: bytes) -> tuple[str, list[str], dict[str, Any]]:
@@ -150,6 +179,59 @@ def _asked(body: bytes) -> tuple[str, list[str], dict[str, Any]]:
     if not isinstance(groups, list) or not groups or not all(isinstance(name, str) for name in groups):
         raise Refusal(400, ACTIONS)
     return values["action"], groups, values
+
+
+async def _back_up(services: Services, read_body: ReadBody) -> Reply:
+    """Makes a backup and returns its path; one at a time."""
+    return json_reply({"path": await _made_backup(services, _folder(await read_body(BODY_BYTES_LIMIT)))})
+
+
+async def _made_backup(services: Services, folder: Path | None) -> str:
+    if services.backup_lock.locked():
+        raise Refusal(409, "a backup is being made already")
+    home = services.home_path
+    async with services.backup_lock:
+        try:
+            path = await make_backup(home, folder or default_folder(home), services.secrets_lock)
+        except BackupError as error:
+            raise Refusal(409, str(error)) from error
+    services.journal.record("backup_made", path=str(path))
+    return str(path)
+
+
+def _folder(body: bytes) -> Path | None:
+    try:
+        folder = json.loads(body)["folder"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        raise Refusal(400, 'expected {"folder": "/absolute/path"}, or null for the usual one') from None
+    if folder is None:
+        return None
+    if not isinstance(folder, str) or not Path(folder).is_absolute() or "\0" in folder:
+        raise Refusal(400, f"{folder!r} is no absolute path")
+    return Path(folder)
+
+
+async def _comparisons(services: Services, read_body: ReadBody) -> Reply:
+    """Numbers since the start; from the journal, the newest comparisons and the newest that differ, newest first."""
+    journal = services.journal
+    return json_reply(
+        {
+            "share": services.settings.shadow_share,
+            "groups": services.tally.document(),
+            "differing": [_dated(row) for row in await journal.comparisons(SHOWN, verdict=Verdict.DIFFERS)],
+            "newest": [_dated(row) for row in await journal.comparisons(SHOWN)],
+        }
+    )
+
+
+def _dated(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "at": iso_utc(row["at"])}
+
+
+def _counter(name: str, meaning: str, samples: Iterable[tuple[Labels, int]]) -> Iterator[str]:
+    yield from family(name, "counter", meaning)
+    for labels, n in samples:
+        yield sample(name, labels, n)
 
 
 async def _metrics(services: Services, read_body: ReadBody) -> Reply:
@@ -170,6 +252,16 @@ async def _metrics(services: Services, read_body: ReadBody) -> Reply:
             [({"group": row.group}, int(row.effective)) for row in rows],
         ),
         *gauge("signet_proxy_group_frozen", "1 = frozen.", [({"group": r.group}, int(r.frozen)) for r in rows]),
+        *_counter(
+            "signet_proxy_comparisons_total",
+            "Native answers compared with legacy's in mode shadow, by verdict.",
+            services.tally.samples(),
+        ),
+        *_counter(
+            "signet_proxy_native_faults_total",
+            "Native answers that did not come as they should.",
+            [({"group": group, "what": what}, n) for (group, what), n in services.tally.faults.items()],
+        ),
         *gauge("signet_proxy_degraded", "Components that are not as they should be.", [({}, len(services.degraded()))]),
         *gauge(
             "signet_proxy_journal_losses", "Journal records that were not kept.", [({}, services.journal.health.lost)]
@@ -182,5 +274,7 @@ async def _metrics(services: Services, read_body: ReadBody) -> Reply:
 PAGES: dict[str, dict[str, Callable[[Services, ReadBody], Awaitable[Reply]]]] = {
     "/_proxy/status": {"GET": _status},
     "/_proxy/metrics": {"GET": _metrics},
+    "/_proxy/comparisons": {"GET": _comparisons},
     "/_proxy/cutover": {"GET": _cutover, "POST": _change_cutover},
+    "/_proxy/backup": {"POST": _back_up},
 }

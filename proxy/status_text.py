@@ -21,9 +21,32 @@ def status_lines(document: Document) -> Iterator[str]:
     )
     yield from _listed("cutover", [document["cutover"]["problem"]] if document["cutover"]["problem"] else [])
     yield from _listed("groups", list(_gathered(document["cutover"]["groups"])))
+    yield from _listed("shadow", list(shadow_lines(document["shadow"])))
     counters = document["counters"]
     replies = ", ".join(f"{n} by {side}" for side, n in sorted(counters["replies"].items())) or "none yet"
     yield f"replies   {replies}; {counters['in_flight']} under way"
+    faults = [f"{fault['n']} x {fault['group']}: {fault['what']}" for fault in counters["native_faults"]]
+    yield from _listed("faults", faults)
+
+
+def shadow_lines(document: Document) -> Iterator[str]:
+    """One line for each group that was compared since the proxy started."""
+    for row in document["groups"]:
+        bound = row["bound"]
+        sure = f" (with 95 % confidence at most {bound:.2%} of all differ)" if bound is not None else ""
+        skipped = ", ".join(f"{n} {reason}" for reason, n in row["skipped"].items())
+        left_out = f"; not compared: {skipped}" if skipped else ""
+        yield f"{row['group']}: {row['equal']} equal, {row['differing']} differ{sure}{left_out}"
+
+
+def comparison_lines(document: Document, *, all_verdicts: bool) -> Iterator[str]:
+    """Numbers by group, then comparisons one by one, newest first."""
+    yield from shadow_lines(document)
+    for row in document["newest" if all_verdicts else "differing"]:
+        reason = f" ({row['reason']})" if row["reason"] else ""
+        yield f"{row['at']}  {row['verdict']}{reason}  {row['route']}  {row['target']}"
+        if row["path"]:
+            yield f"    {row['path']}: legacy {row['legacy']}, native {row['native']}"
 
 
 def cutover_lines(document: Document) -> list[str]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from native_routes.analytics import handlers as h
+from native_routes.analytics.queries import TABLES
 from native_routes.declaration import Route, RouteGroup
+from native_routes.diagnostics.queries import COUNTED
+from native_routes.logs.handlers import list_entries
 
 GROUP = RouteGroup(
     name="analytics",
     phase=3,
     routes=(
-        Route("GET", "/api/analytics/usage",             needs="analytics"),
-        Route("GET", "/api/analytics/errors",            needs="analytics"),
-        Route("GET", "/api/analytics/latency",           needs="analytics"),
-        Route("GET", "/api/analytics/logs",              needs="analytics"),
-        Route("GET", "/api/analytics/memory-safety",     needs="analytics"),
-        Route("GET", "/api/analytics/continuity",        needs="analytics"),
-        Route("GET", "/api/analytics/continuity/latest", needs="analytics"),
+        Route("GET", "/api/analytics/usage",             h.show_usage,             needs="analytics"),
+        Route("GET", "/api/analytics/errors",            h.show_errors,            needs="analytics"),
+        Route("GET", "/api/analytics/latency",           h.show_latency,           needs="analytics"),
+        Route("GET", "/api/analytics/logs",              list_entries,             needs="analytics"),
+        Route("GET", "/api/analytics/memory-safety",     h.show_memory_safety,     needs="analytics"),
+        Route("GET", "/api/analytics/continuity",        h.show_continuity,        needs="analytics"),
+        Route("GET", "/api/analytics/continuity/latest", h.show_latest_continuity, needs="analytics"),
     ),
     borrows=frozenset({"error_ring", "job_counters", "predictor_latency"}),
+    reads=TABLES | COUNTED,
 )  # fmt: skip

@@ -15,4 +15,5 @@ GROUP = RouteGroup(
         Route("GET",  "/api/config", h.show_files, needs="recall", stricter=READS),
         Route("POST", "/api/config", h.write_file, needs="admin", stricter=WRITES),
     ),
+    writes=frozenset({"*.md", "*.yaml"}),
 )  # fmt: skip

@@ -6,20 +6,19 @@ import asyncio
 from pathlib import Path
 from typing import Any, Protocol
 
-import structlog
-
 from native_routes.config.files import SUFFIXES, list_files, save_file
+from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import NativeRequest
 from native_routes.js_values import truthy
 from native_routes.reply import Refusal, Reply, json_reply
 from native_routes.request_body import read_json
 
-log = structlog.get_logger(__name__)
-
 
 class Context(Protocol):
     @property
     def home_path(self) -> Path: ...
+    @property
+    def daemon_log(self) -> DaemonLog: ...
 
 
 async def show_files(request: NativeRequest) -> Reply:
@@ -28,7 +27,7 @@ async def show_files(request: NativeRequest) -> Reply:
     try:
         files = await asyncio.to_thread(list_files, context.home_path)
     except OSError as error:
-        log.warning("config_files_unreadable", problem=str(error))
+        context.daemon_log.error("api", "Error loading config files", error)
         return json_reply({"files": [], "error": "Failed to load config files"})
     return json_reply({"files": files})
 
@@ -40,9 +39,9 @@ async def write_file(request: NativeRequest) -> Reply:
         name, content = _wanted(await read_json(request))
         await asyncio.to_thread(save_file, context.home_path, name, content)
     except (ValueError, TypeError, OSError) as error:
-        log.warning("config_file_not_saved", problem=str(error))
+        context.daemon_log.error("api", "Error saving config file", error)
         raise Refusal(500, "Failed to save file") from error
-    log.info("config_file_updated", file=name)
+    context.daemon_log.info("api", "Config file updated", {"file": name})
     return json_reply({"success": True})
 
 

@@ -1,17 +1,20 @@
-"""Vectors as stored, and whether they are complete. Nothing is embedded here."""
+"""Vectors as stored, and whether they are complete. Nothing is embedded here, but for a test of the provider."""
 
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
+from native_routes.embeddings import handlers as h
+from native_routes.embeddings.queries import TABLES
 
 GROUP = RouteGroup(
     name="embeddings",
     phase=2,
     routes=(
         # needs=None: any valid token, as legacy; each of the four roles has recall anyway.
-        Route("GET", "/api/embeddings"),
-        Route("GET", "/api/embeddings/status"),
-        Route("GET", "/api/embeddings/health"),
+        Route("GET", "/api/embeddings",        h.list_embeddings),
+        Route("GET", "/api/embeddings/status", h.show_status),
+        Route("GET", "/api/embeddings/health", h.show_health),
     ),
     borrows=frozenset({"embedding_tracker"}),
+    reads=TABLES,
 )  # fmt: skip

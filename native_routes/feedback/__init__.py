@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
+from native_routes.feedback import handlers as h
 
 GROUP = RouteGroup(
     name="feedback",
     phase=3,
     routes=(
         # needs=None: legacy takes feedback from any valid token; it changes scores, not contents.
-        Route("POST", "/api/memory/feedback"),
+        Route("POST", "/api/memory/feedback", h.give_feedback),
     ),
+    writes=frozenset({"session_memories"}),
 )  # fmt: skip

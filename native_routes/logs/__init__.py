@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
+from native_routes.logs import handlers as h
 
 GROUP = RouteGroup(
     name="logs",
     phase=3,
     routes=(
         # needs=None: legacy shows its logs to any valid token.
-        Route("GET", "/api/logs"),
-        Route("GET", "/api/logs/stream", streams=True),
+        Route("GET", "/api/logs",        h.list_entries),
+        Route("GET", "/api/logs/stream", h.stream_entries, streams=True),
     ),
-    remembers=frozenset({"log_events"}),
 )  # fmt: skip

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
+from native_routes.modify import handlers as h
 
 GROUP = RouteGroup(
     name="modify",
     phase=3,
     routes=(
-        Route("PATCH", "/api/memory/:id",    needs="modify", limit="modify"),
-        Route("POST",  "/api/memory/modify", needs="modify", limit="modify"),
+        Route("PATCH", "/api/memory/:id",    h.modify_memory,   needs="modify", limit="modify"),
+        # Each of 200 entries may wait 30 s for the embedder, as in legacy.
+        Route("POST",  "/api/memory/modify", h.modify_memories, needs="modify", limit="modify", within_s=6_100.0),
     ),
+    reads=frozenset({"memories", "embeddings"}),
+    writes=frozenset({"memories", "embeddings", "memory_history", "vec_embeddings", "umap_cache", "memories_fts"}),
 )  # fmt: skip

@@ -8,9 +8,7 @@ from native_routes.declaration import Handler, Route, RouteGroup
 from native_routes.lazily import lazily
 
 # sqlite-vec keeps `vec_embeddings` in the tables with a suffix, FTS5 its index in tables of its own, not named here.
-VECTORS: Final = frozenset(
-    f"vec_embeddings{suffix}" for suffix in ("", "_chunks", "_rowids", "_vector_chunks00")
-)
+VECTORS: Final = frozenset(f"vec_embeddings{suffix}" for suffix in ("", "_chunks", "_rowids", "_vector_chunks00"))
 KNOWLEDGE: Final = frozenset(
     {"entities", "relations", "memory_entity_mentions", "entity_aspects", "entity_attributes", "entity_dependencies"}
 )
@@ -31,5 +29,5 @@ GROUP = RouteGroup(
         Route("GET",  "/memory/similar",    _handler("similar"),      needs="recall"),
     ),
     reads=frozenset({"memories", "memories_fts", "embeddings"}) | VECTORS | KNOWLEDGE,
-    writes=frozenset({"memories"}),  # how often and when a memory was recalled
+    counts=frozenset({"memories"}),  # how often and when a memory was recalled
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which entities a query names. All names are in memory while the database does not change."""
+"""Which entities a query names. All names are in memory."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from native_routes.database import Connection
-from native_routes.recall.memo import Memo
-from native_routes.recall.queries import ENTITIES, Entity
+from native_routes.recall.queries import ENTITIES, ENTITIES_STATE, Entity
 
 MOST_NAMED: Final = 20
 # SQLite refuses an expression of 1,000 levels and a longer pattern: legacy's statement then fails, and finds nothing.
@@ -74,9 +73,24 @@ class EntityNames:
         return [entity.id for entity in ours if entity.agent_id == agent][:MOST_NAMED]
 
 
-def entity_names(connection: Connection, memo: Memo) -> EntityNames:
-    """Every entity in the state that this connection sees now."""
-    return memo.answer("entity names", (), lambda: EntityNames.of(ENTITIES.all(connection)))
+class KnownEntities:
+    """The entities of one database, read again when they have changed. For one connection only."""
+
+    def __init__(self) -> None:
+        self._names = EntityNames.of([])
+        self._state: str | None = None
+        self._version = -1
+
+    def names(self, connection: Connection) -> EntityNames:
+        """Every entity in the state that the connection sees now."""
+        version = connection.pragma("data_version")  # every commit of another connection changes it
+        if version == self._version:
+            return self._names
+        state = ENTITIES_STATE.all(connection)[0].text
+        if state != self._state:
+            self._names, self._state = EntityNames.of(ENTITIES.all(connection)), state
+        self._version = version
+        return self._names
 
 
 def _too_long(tokens: Iterable[str]) -> bool:

@@ -7,20 +7,18 @@ from collections.abc import Sequence
 
 from native_routes.database import Connection
 from native_routes.hybrid_ranking import Candidate, sort_by_score, unique
-from native_routes.recall.entities import entity_names
-from native_routes.recall.memo import Memo
+from native_routes.recall.entities import KnownEntities
 from native_routes.recall.queries import MENTIONING, NEIGHBOURS
 
 
 def boost_by_graph(
-    connection: Connection, memo: Memo, candidates: list[Candidate], tokens: Sequence[str], weight: float
+    connection: Connection, entities: KnownEntities, candidates: list[Candidate], tokens: Sequence[str], weight: float
 ) -> None:
     """Entities of every agent count.
 
     Differs: legacy gives up the boost when it takes longer than `graph.boostTimeoutMs`; this takes no such time.
     """
-    named = entity_names(connection, memo).named(tokens)
-    linked = memo.answer("linked", tuple(named), lambda: _linked(connection, named))
+    linked = _linked(connection, entities.names(connection).named(tokens))
     if not linked:
         return
     for candidate in candidates:

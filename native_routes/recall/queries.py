@@ -79,6 +79,11 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class EntityName:
     id: str
     name: Any
@@ -136,9 +141,6 @@ NEAR_MEMORIES: Final = Query(
     """,
     row=NearHit,
 )
-USES: Final = Query(
-    "SELECT id, access_count, last_accessed FROM memories WHERE id IN (SELECT value FROM json_each(:ids))", row=Access
-)
 MEMORIES: Final = Query(
     """
     SELECT id, content, type, tags, pinned, importance, who, project, created_at
@@ -162,6 +164,14 @@ STORED_VECTORS: Final = Query(
 ENTITIES: Final = Query(
     "SELECT id, canonical_name, name, agent_id FROM entities ORDER BY mentions DESC, rowid", row=Entity
 )
+# A text that is another one when ENTITIES has another answer; it takes a tenth of the time.
+ENTITIES_STATE: Final = Query(
+    """
+    SELECT group_concat(quote(id) || quote(canonical_name) || quote(name) || quote(agent_id) || quote(mentions)) AS text
+    FROM entities
+    """,
+    row=State,
+)
 NEIGHBOURS: Final = Query(
     """
     SELECT target_entity_id AS id FROM relations WHERE source_entity_id IN (SELECT value FROM json_each(:entities))
@@ -171,12 +181,15 @@ NEIGHBOURS: Final = Query(
     """,
     row=Id,
 )
+# The inner LIMIT keeps SQLite from going through the memories in another order, and from reading all of their rows.
 MENTIONING: Final = Query(
     """
-    SELECT m.id FROM memories m
-    WHERE m.id IN (
-      SELECT memory_id FROM memory_entity_mentions WHERE entity_id IN (SELECT value FROM json_each(:entities)))
-    AND +m.is_deleted = 0 ORDER BY m.rowid LIMIT 200
+    SELECT m.id FROM (
+      SELECT found.rowid AS place FROM memories found WHERE found.id IN (
+        SELECT memory_id FROM memory_entity_mentions WHERE entity_id IN (SELECT value FROM json_each(:entities)))
+      ORDER BY found.rowid LIMIT -1
+    ) CROSS JOIN memories m ON m.rowid = place
+    WHERE m.is_deleted = 0 LIMIT 200
     """,
     row=Id,
 )
@@ -250,10 +263,12 @@ MENTIONED: Final = Query(
 )
 RATIONALES: Final = Query(
     """
-    SELECT m.id, m.content, m.type, m.tags, m.pinned, m.importance, m.who, m.project, m.created_at FROM memories m
-    WHERE m.id IN (
-      SELECT memory_id FROM memory_entity_mentions WHERE entity_id IN (SELECT value FROM json_each(:entities)))
-    AND +m.type = 'rationale' AND +m.is_deleted = 0 ORDER BY m.rowid LIMIT 10
+    SELECT m.id, m.content, m.type, m.tags, m.pinned, m.importance, m.who, m.project, m.created_at FROM (
+      SELECT found.rowid AS place FROM memories found WHERE found.id IN (
+        SELECT memory_id FROM memory_entity_mentions WHERE entity_id IN (SELECT value FROM json_each(:entities)))
+      ORDER BY found.rowid LIMIT -1
+    ) CROSS JOIN memories m ON m.rowid = place
+    WHERE m.type = 'rationale' AND m.is_deleted = 0 LIMIT 10
     """,
     row=Found,
 )

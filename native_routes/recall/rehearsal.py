@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from native_routes.hybrid_ranking import Candidate, rehearsal_factor, sort_by_score
 from native_routes.js_dates import parse_date
+from native_routes.js_values import to_number
 from native_routes.memory_config import SearchConfig
-from native_routes.recall.uses import Uses
 
 _DAY_MS: Final = 86_400_000
 _date = lru_cache(maxsize=8_192)(parse_date)  # memories recalled together share the second
 
 
-def boost_rehearsed(candidates: list[Candidate], uses: Uses, config: SearchConfig, now_ms: int) -> None:
+class Use(Protocol):
+    """How often and when a memory was recalled; columns hold whatever was stored."""
+
+    @property
+    def access_count(self) -> Any: ...
+    @property
+    def last_accessed(self) -> Any: ...
+
+
+def boost_rehearsed(candidates: list[Candidate], uses: Mapping[str, Use], config: SearchConfig, now_ms: int) -> None:
+    """`uses` by memory id; a memory without one, and a count of 0 or below, change nothing."""
     half_life = config.rehearsal_half_life_days
     for candidate in candidates:
-        use = uses.of(candidate.id)
-        if use is None or use.count is None or use.count <= 0:
+        use = uses.get(candidate.id)
+        if use is None or to_number(use.access_count) <= 0:
             continue
-        days = _days_since(use.last, now_ms, half_life)
-        candidate.score *= rehearsal_factor(use.count, days, weight=config.rehearsal_weight, half_life_days=half_life)
+        days = _days_since(use.last_accessed, now_ms, half_life)
+        count = _count(use.access_count)
+        candidate.score *= rehearsal_factor(count, days, weight=config.rehearsal_weight, half_life_days=half_life)
     sort_by_score(candidates)
+
+
+def _count(stored: Any) -> float:
+    """NaN for a text that is no number. Legacy adds 1 to it, which makes "0x1" into "0x11"."""
+    return to_number(f"{stored}1") - 1 if isinstance(stored, str) else to_number(stored)
 
 
 def _days_since(last: Any, now_ms: int, otherwise: float) -> float:

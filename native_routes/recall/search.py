@@ -5,7 +5,6 @@ Filters hold for keyword hits and traversal, not for vector hits. A step that fa
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,15 +18,13 @@ from native_routes.js_dates import iso_text
 from native_routes.js_values import UnbindableError, bindable
 from native_routes.memory_config import MemoryConfig
 from native_routes.recall.access_tracking import AccessTracker
+from native_routes.recall.entities import KnownEntities
 from native_routes.recall.graph import boost_by_graph
-from native_routes.recall.memo import Memo
-from native_routes.recall.queries import USES
 from native_routes.recall.rehearsal import boost_rehearsed
 from native_routes.recall.results import Result, find_rationales, load_results
 from native_routes.recall.similarity import stored_similarity
 from native_routes.recall.sources import Scored, find_keywords, find_near
 from native_routes.recall.traversal import Traversal, Walk, boost_by_traversal
-from native_routes.recall.uses import Uses
 from native_routes.vectors import Neighbour
 
 DEFAULT_LIMIT: Final = 10
@@ -62,14 +59,11 @@ class Searcher:
         self.failed_steps: Counter[str] = Counter()
         self.last_failure: str | None = None
         self.last_walk: Walk | None = None
-        self._memo = Memo()
-        self._uses = Uses(tracker)
+        self._entities = KnownEntities()
+        self._tracker = tracker
 
     def search(self, asked: Asked, connection: Connection, nearest: Sequence[Neighbour]) -> dict[str, Any]:
         """The body of the reply. Raises DatabaseError only when nothing can be read, or time is over."""
-        if not self._memo.is_current(connection) or self._uses.full:
-            self._memo.forget()
-            self._uses.forget()
         near = self._near(connection, asked, nearest)
         chosen = cut(self._candidates(connection, asked, near), asked.request.limit)
         if not chosen:
@@ -84,36 +78,20 @@ class Searcher:
         found = self._attempt("keywords", lambda: find_keywords(connection, match, request.filter, limit))
         return found or Scored()
 
-    def _words(self, connection: Connection, asked: Asked) -> Scored:
-        if asked.keywords is not None:
-            ids = json.dumps(list(asked.keywords.scores))
-            self._uses.learn(USES.all(connection, ids=ids))  # the rows were read elsewhere, and some time ago
-            return asked.keywords
-        request, limit = asked.request, asked.config.search.top_k
-        question = (request.keyword_query, request.filter.sql, repr(request.filter.values), limit)
-        return self._memo.answer("words", question, lambda: self._learnt(self.keywords(connection, request, limit)))
-
     def _near(self, connection: Connection, asked: Asked, nearest: Sequence[Neighbour]) -> Scored:
         """Memories by vector, nearest first; none for a type that SQLite does not take."""
-        if not nearest or asked.vector is None:
+        if not nearest:
             return Scored()
         type_ = asked.request.filter.values.get("type")
-        question = (asked.vector.tobytes(), len(nearest), repr(type_))
-        return self._memo.answer("near", question, lambda: self._learnt(self._find_near(connection, nearest, type_)))
-
-    def _find_near(self, connection: Connection, nearest: Sequence[Neighbour], type_: Any) -> Scored:
         return self._attempt("vectors", lambda: find_near(connection, nearest, bindable(type_))) or Scored()
-
-    def _learnt(self, found: Scored) -> Scored:
-        self._uses.learn(found.rows)
-        return found
 
     def _candidates(self, connection: Connection, asked: Asked, near: Scored) -> list[Candidate]:
         search, config = asked.config.search, asked.config
-        words = self._words(connection, asked)
+        words = asked.keywords or self.keywords(connection, asked.request, search.top_k)
         candidates = merge(words.scores, near.scores, alpha=search.alpha, min_score=search.min_score)
         if search.rehearsal_enabled and search.rehearsal_weight > 0:
-            boost_rehearsed(candidates, self._uses, search, asked.now_ms)
+            uses = {row.id: row for row in (*words.rows, *near.rows)}
+            boost_rehearsed(candidates, uses, search, asked.now_ms)
         if config.graph.enabled:
             self._boost_by_knowledge(connection, candidates, asked)
         if config.reranker.enabled:
@@ -125,13 +103,13 @@ class Searcher:
         tokens = entity_tokens(request.query)
         if not tokens:
             return
-        memo, weight = self._memo, config.graph.boost_weight
+        entities, weight = self._entities, config.graph.boost_weight
         if weight > 0:
-            self._attempt("graph", lambda: boost_by_graph(connection, memo, candidates, tokens, weight))
+            self._attempt("graph", lambda: boost_by_graph(connection, entities, candidates, tokens, weight))
         if config.traversal.enabled and request.agent is not None:
             wanted = Traversal(tokens, request.agent, config.search.min_score, request.filter, asked.now_ms)
             walk = self._attempt(
-                "traversal", lambda: boost_by_traversal(connection, memo, candidates, wanted, config.traversal)
+                "traversal", lambda: boost_by_traversal(connection, entities, candidates, wanted, config.traversal)
             )
             self.last_walk = walk or self.last_walk
 
@@ -139,13 +117,14 @@ class Searcher:
         count = int(asked.config.reranker.top_n)
         likeness = None
         if asked.vector is not None:
-            likeness = stored_similarity(connection, self._memo, candidates[:count], asked.vector)
+            likeness = stored_similarity(connection, candidates[:count], asked.vector)
         rerank(candidates, count, likeness)
 
     def _results(self, connection: Connection, chosen: Sequence[Candidate], asked: Asked) -> list[Result]:
         max_chars = asked.config.recall_truncate_chars
         results = load_results(connection, chosen, max_chars)
-        self._uses.count([candidate.id for candidate in chosen], _sql_now(asked.now_ms))
+        if self._tracker is not None:
+            self._tracker.record([candidate.id for candidate in chosen], _sql_now(asked.now_ms))
         if asked.config.graph.enabled:
             rationales = self._attempt("rationales", lambda: find_rationales(connection, results, max_chars))
             results += rationales or []

@@ -12,26 +12,21 @@ import numpy as np
 from native_routes.database import Connection
 from native_routes.embedders import Vector
 from native_routes.hybrid_ranking import Candidate
-from native_routes.recall.memo import Memo
 from native_routes.recall.queries import STORED_VECTORS
 
 FLOAT_BYTES: Final = 4
 
 
 def stored_similarity(
-    connection: Connection, memo: Memo, candidates: Iterable[Candidate], vector: Vector
+    connection: Connection, candidates: Iterable[Candidate], vector: Vector
 ) -> Callable[[Candidate], float | None]:
     """A function that gives each candidate's cosine, None where it has no vector.
 
     Raises ValueError for a stored vector whose bytes are no whole float32 numbers: legacy then does not rerank.
     """
-    by_memory = memo.answer("likeness", vector.tobytes(), dict[str, float | None])
-    unknown = [candidate.id for candidate in candidates if candidate.id not in by_memory]
-    if unknown:
-        rows = STORED_VECTORS.all(connection, ids=json.dumps(unknown))
-        cosines = cosines_with(vector, [row.vector for row in rows])
-        by_memory.update(dict.fromkeys(unknown))
-        by_memory.update((row.memory_id, cosine) for row, cosine in zip(rows, cosines, strict=True))
+    rows = STORED_VECTORS.all(connection, ids=json.dumps([candidate.id for candidate in candidates]))
+    cosines = cosines_with(vector, [row.vector for row in rows])
+    by_memory = {row.memory_id: cosine for row, cosine in zip(rows, cosines, strict=True)}
     return lambda candidate: by_memory.get(candidate.id)
 
 

@@ -16,8 +16,7 @@ from native_routes.hybrid_ranking import Candidate, sort_by_score, unique
 from native_routes.js_dates import iso_text
 from native_routes.js_values import bindable
 from native_routes.memory_config import TraversalConfig
-from native_routes.recall.entities import entity_names
-from native_routes.recall.memo import Memo
+from native_routes.recall.entities import KnownEntities
 from native_routes.recall.queries import (
     BEHIND_ENTITIES,
     CONSTRAINTS,
@@ -69,17 +68,20 @@ class Walk:
 
 
 def boost_by_traversal(
-    connection: Connection, memo: Memo, candidates: list[Candidate], wanted: Traversal, config: TraversalConfig
+    connection: Connection,
+    entities: KnownEntities,
+    candidates: list[Candidate],
+    wanted: Traversal,
+    config: TraversalConfig,
 ) -> Walk | None:
     """What was walked, None without a focal entity.
 
     Differs: legacy ends the walk at `traversal.timeoutMs` with what it has; this takes no such time.
     """
-    focal = _focal(connection, memo, wanted)
+    focal = _focal(connection, entities, wanted)
     if not focal:
         return None
-    question = (wanted.agent, tuple(focal), config)
-    reached, memories = memo.answer("walk", question, lambda: _walk(connection, focal, wanted.agent, config))
+    reached, memories = _walk(connection, focal, wanted.agent, config)
     by_id = {candidate.id: candidate for candidate in candidates}
     for memory in memories:
         if memory in by_id:
@@ -89,14 +91,14 @@ def boost_by_traversal(
     return Walk(wanted.now_ms, wanted.agent, focal, reached, memories)
 
 
-def _focal(connection: Connection, memo: Memo, wanted: Traversal) -> list[str]:
+def _focal(connection: Connection, entities: KnownEntities, wanted: Traversal) -> list[str]:
     """The agent's pinned entities, newest pin first, then those named in the query, most mentioned first."""
     if not wanted.tokens:
         return []
-    named = entity_names(connection, memo).named_of(wanted.agent, wanted.tokens)
+    named = entities.names(connection).named_of(wanted.agent, wanted.tokens)
     if named is None:
         return []  # legacy's statement fails, and with it the pinned ones are gone too
-    pinned = memo.answer("pinned", wanted.agent, lambda: PINNED_ENTITIES.all(connection, agent=wanted.agent))
+    pinned = PINNED_ENTITIES.all(connection, agent=wanted.agent)
     return unique(entity for entity in [*(row.id for row in pinned), *named] if entity)
 
 

@@ -1,15 +1,31 @@
-"""Storing a memory. `save` and the hook alias post to `remember`, so all three move together."""
+"""Storing a memory. `save` and the hook alias are other names of `remember`, so all three move together."""
 
 from __future__ import annotations
 
-from native_routes.declaration import Route, RouteGroup
+from typing import Final
+
+from native_routes.declaration import Handler, Route, RouteGroup
+from native_routes.lazily import lazily
+
+# FTS5 keeps its index in tables of its own, sqlite-vec the vectors; both are written through them.
+READS: Final = frozenset({"memories", "embeddings", "memory_jobs"})
+WRITES: Final = frozenset(
+    {"memories", "memories_fts", "embeddings", "umap_cache", "memory_jobs", "entities", "memory_entity_mentions"}
+) | {f"vec_embeddings{suffix}" for suffix in ("", "_chunks", "_rowids", "_vector_chunks00")}
+
+
+def _handler(name: str) -> Handler:
+    return lazily("native_routes.remember.handlers", name)
+
 
 GROUP = RouteGroup(
     name="remember",
     phase=3,
     routes=(
-        Route("POST", "/api/memory/remember", needs="remember"),
-        Route("POST", "/api/memory/save",     needs="remember"),
-        Route("POST", "/api/hook/remember",   needs="remember"),
+        Route("POST", "/api/memory/remember", _handler("remember"), needs="remember"),
+        Route("POST", "/api/memory/save",     _handler("save"),     needs="remember"),
+        Route("POST", "/api/hook/remember",   _handler("save"),     needs="remember"),
     ),
+    reads=READS,
+    writes=WRITES,
 )  # fmt: skip

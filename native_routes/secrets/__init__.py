@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from native_routes.declaration import Route, RouteGroup
+from native_routes.declaration import Handler, Route, RouteGroup
+from native_routes.lazily import lazily
 
 READS = "legacy asks only for a valid token"
 RUNS = "legacy lets a readonly token run any shell command"
 WRITES = "legacy lets a readonly token replace or remove secrets"
 
+
+def _handler(name: str) -> Handler:
+    return lazily("native_routes.secrets.handlers", name)  # libsodium takes memory, and few ask for it
+
+
 GROUP = RouteGroup(
     name="secrets",
     phase=3,
     routes=(
-        Route("GET",    "/api/secrets",                   needs="recall", stricter=READS),
-        Route("GET",    "/api/secrets/1password/status",  needs="recall", stricter=READS),
-        Route("POST",   "/api/secrets/1password/connect", needs="admin", stricter=WRITES),
-        Route("DELETE", "/api/secrets/1password/connect", needs="admin", stricter=WRITES),
-        Route("GET",    "/api/secrets/1password/vaults",  needs="recall", stricter=READS),
-        Route("POST",   "/api/secrets/1password/import",  needs="admin", stricter=WRITES),
-        Route("POST",   "/api/secrets/exec",              needs="remember", stricter=RUNS),
-        Route("POST",   "/api/secrets/:name/exec",        needs="remember", stricter=RUNS),
-        Route("POST",   "/api/secrets/:name",             needs="admin", stricter=WRITES),
-        Route("DELETE", "/api/secrets/:name",             needs="admin", stricter=WRITES),
+        Route("GET",    "/api/secrets",            _handler("list_secrets"),     needs="recall", stricter=READS),
+        Route("POST",   "/api/secrets/exec",       _handler("run_with_secrets"), needs="remember", stricter=RUNS),
+        Route("POST",   "/api/secrets/:name/exec", _handler("run_with_secret"),  needs="remember", stricter=RUNS),
+        Route("POST",   "/api/secrets/:name",      _handler("put_secret"),       needs="admin", stricter=WRITES),
+        Route("DELETE", "/api/secrets/:name",      _handler("remove_secret"),    needs="admin", stricter=WRITES),
     ),
-    remembers=frozenset({"secrets_key"}),
+    writes=frozenset({".secrets/secrets.enc"}),
 )  # fmt: skip

@@ -19,13 +19,19 @@ def parse_json(body: bytes) -> Tree:
 
 
 def case_tree(answer: Answer, method: str, surroundings: Surroundings, digests: Sequence[Rule]) -> Tree:
-    """status, reason, headers, kind of body, body, events."""
+    """status, reason, headers, kind of body, body, events; what is out of the ordinary in HTTP only when it is."""
     parts: list[tuple[str, Tree]] = [
         ("status", Number(str(answer.status))),
         ("reason", answer.reason),
         ("headers", _headers(answer, method, surroundings)),
         *_body(answer, surroundings),
     ]
+    odd = [
+        ("version", answer.version, answer.version in {"HTTP/1.1", ""}),
+        ("interim", list(answer.interim), not answer.interim),
+        ("after_the_end", f"{len(answer.rest)} bytes", not answer.rest),
+    ]
+    parts += [(name, tree.of(value)) for name, value, usual in odd if not usual]
     if answer.events:
         parts.append(("events", [event_tree(event, surroundings) for event in answer.events]))
     seen = Object(parts)

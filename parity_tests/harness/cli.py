@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import click
@@ -38,7 +40,13 @@ legacy_option = click.option(
 candidate_option = click.option(
     "--candidate", type=SIDE, default="legacy_ts", show_default=True, help="legacy_ts, native, a path or a URL."
 )
-jobs_option = click.option("--jobs", type=int, default=2, show_default=True, help="Scenarios at a time.")
+jobs_option = click.option(
+    "--jobs",
+    type=int,
+    default=3 * (os.cpu_count() or 2),
+    show_default=True,
+    help="Scenarios at a time; they mostly wait.",
+)
 Reports = tuple[Path | None, Path | None, Path | None]
 _FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 names_argument = click.argument("names", nargs=-1)
@@ -62,26 +70,29 @@ def main() -> None:
 @main.command()
 @names_argument
 @legacy_option
-def record(names: tuple[str, ...], legacy: SideKind) -> None:
+@jobs_option
+def record(names: tuple[str, ...], legacy: SideKind, jobs: int) -> None:
     """Run scenarios against a legacy, twice, and write its answers to the corpus."""
-    failed = False
-    for scenario in recorded(chosen(names)):
-        try:
-            settled = record_one(scenario, legacy)
-        except compare.CANNOT_RUN as error:
-            click.echo(f"FAIL {scenario.name}: {type(error).__name__}: {error}")
-            failed = True
-            continue
-        for problem in settled.problems:
-            click.echo(f"FAIL {problem}")
-        failed |= bool(settled.problems)
-        if not settled.problems:
-            path = corpus.write(settled.recording)
-            cases = len(settled.recording.cases) - 1
-            click.echo(
-                f"recorded {scenario.name}: {cases} answers, {settled.moved} moving fields, {path.stat().st_size} bytes"
-            )
-    sys.exit(failed)
+    with ThreadPoolExecutor(jobs) as pool:
+        done = list(pool.map(lambda scenario: recorded_one(scenario, legacy), recorded(chosen(names))))
+    sys.exit(not all(done))
+
+
+def recorded_one(scenario: Scenario, legacy: SideKind) -> bool:
+    """Whether a recording was written."""
+    try:
+        settled = record_one(scenario, legacy)
+    except compare.CANNOT_RUN as error:
+        click.echo(f"FAIL {scenario.name}: {type(error).__name__}: {error}")
+        return False
+    for problem in settled.problems:
+        click.echo(f"FAIL {problem}")
+    if settled.problems:
+        return False
+    path = corpus.write(settled.recording)
+    cases = len(settled.recording.cases) - 1
+    click.echo(f"recorded {scenario.name}: {cases} answers, {settled.moved} moving fields, {path.stat().st_size} bytes")
+    return True
 
 
 @main.command()

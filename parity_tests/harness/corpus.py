@@ -13,11 +13,13 @@ from typing import Final, Self
 from native_routes import contract
 from parity_tests.harness import tree
 from parity_tests.harness.homes import build
-from parity_tests.harness.scenario import Scenario
+from parity_tests.harness.homes.configs import config_text
+from parity_tests.harness.scenario import Scenario, WriteFile
 from parity_tests.harness.tree import Object, Tree
+from parity_tests.harness.vectors import text_vector
 
 CORPUS_PATH: Final = Path(__file__).resolve().parents[1] / "corpus"
-_FORMAT: Final = 2  # raise it when what is seen changes, so that older recordings are refused
+_FORMAT: Final = 3  # raise it when what is seen changes, so that older recordings are refused
 USUAL: Final = "usual"
 LONGEST_PROSE_CHARS: Final = 1500
 _OWN_CHARS: Final = 60
@@ -110,7 +112,14 @@ def read(scenario: Scenario, folder: Path = CORPUS_PATH) -> Recording:
 
 def binding(scenario: Scenario) -> str:
     """What a recording depends on besides the daemon."""
-    return f"{_FORMAT}-{scenario.digest}-{home_digest(scenario.home)}"
+    return f"{_FORMAT}-{scenario.digest}-{home_digest(scenario.home)}-{_surroundings_digest(scenario)}"
+
+
+def _surroundings_digest(scenario: Scenario) -> str:
+    """Of the configuration that the scenario names, and of what its model server says."""
+    configs = [scenario.config or "", *(step.text or "" for step in scenario.steps if isinstance(step, WriteFile))]
+    vector = text_vector("a text") if "${embedder}" in "".join(map(config_text, configs)) else []
+    return hashlib.sha256("\0".join([*map(config_text, configs), repr(vector)]).encode()).hexdigest()[:8]
 
 
 @lru_cache(maxsize=16)

@@ -57,7 +57,7 @@ class Differ:
     def compare(self, expected: Tree, got: Observation) -> Comparison:
         out = Comparison(got.case, got.route, expected=expected, got=got.tree, request=got.request)
         _Walk(self, got.route, got.moment, out).tree(expected, got.tree, ())
-        if not sum(out.fields.values()):
+        if not sum(count for verdict, count in out.fields.items() if verdict != Verdict.BORROWED):
             out.differences.append(Difference("", stringify(expected), stringify(got.tree), "nothing was compared"))
         return out
 

@@ -20,6 +20,7 @@ BEHAVIOURS: Final = {
     "garbage": "200 with a body that is not JSON",
     "html": "200 with an HTML page",
     "hang": "no answer until the connection closes",
+    "close": "the connection is closed without an answer, at once",
 }
 _SLOW_S: Final = 0.4
 _KEPT_HEADERS: Final = ("authorization", "content-type", "x-api-key")
@@ -97,8 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
         asked = _json(body)
         kept = Object((name, self.headers[name]) for name in _KEPT_HEADERS if name in self.headers)
         embedder.note(Object([("call", f"{self.command} {self.path}"), ("headers", kept), ("body", of(asked))]))
-        if embedder.behaviour == "hang":
-            embedder.pause(60)
+        if embedder.behaviour in {"hang", "close"}:
+            embedder.pause(60 if embedder.behaviour == "hang" else 0)
             self.close_connection = True
             return
         if embedder.behaviour == "slow":

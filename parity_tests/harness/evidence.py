@@ -72,7 +72,9 @@ def imported_modules(group: str, root: Path = CHECKOUT_PATH) -> dict[str, str]:
 
 def _imports(source: bytes, root: Path) -> Iterator[Path]:
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = [node.value]  # a handler that is imported when it is asked for: lazily("native_routes.x.handlers")
+        elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]

@@ -1,16 +1,20 @@
-"""The clock of a side: the real one, or one that libfaketime starts at a chosen base and lets move on."""
+"""The clock of a side: the real one, or one that starts at a chosen base and moves on.
+
+A daemon under Bun gets it from libfaketime; the native side, which is ours, shifts its own (`native_server.py`).
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time as time_of_day
 from pathlib import Path
 from typing import Final
 
 _PLACES: Final = ("/usr/lib/*/faketime", "/usr/lib/faketime", "/usr/lib64/faketime", "/usr/local/lib/faketime")
 _NAME: Final = "libfaketime.so.1"
+_BETWEEN_RECORDINGS: Final = time_of_day(11, 30, tzinfo=UTC)
 
 
 class NoFaketime(Exception):
@@ -22,8 +26,7 @@ class Clock:
     """Real when `base_s` is None."""
 
     base_s: int | None = None
-    _shift_s: float = 0.0
-
+    shift_s: float = 0.0
     _started: bool = False
 
     def start(self) -> None:
@@ -33,23 +36,29 @@ class Clock:
         if self._started:
             self.base_s = round(self.now_s()) + 1
         self._started = True
-        self._shift_s = self.base_s - time.time()
+        self.shift_s = self.base_s - time.time()
 
     def now_s(self) -> float:
-        return time.time() + self._shift_s
+        return time.time() + self.shift_s
 
     def environment(self) -> dict[str, str]:
         """What makes a child see this clock. Raises NoFaketime."""
         if self.base_s is None:
             return {}
-        start = datetime.fromtimestamp(self.base_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        # A clock that stands still would stop timeouts; @ lets it move on from the start.
         return {
             "LD_PRELOAD": str(find_faketime()),
-            "FAKETIME": f"@{start}",
+            # A clock that stands still would stop timeouts; @ lets it move on from the start.
+            "FAKETIME": f"@{self.base_s}",
+            "FAKETIME_FMT": "%s",  # a date would be read as local time, and a scenario may set TZ
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_NO_CACHE": "1",
         }
+
+
+def half_past_eleven() -> int:
+    """Today at a time of day between those of the two recordings: what both agree on, such as which rows are of
+    today, holds then too, and not always around midnight."""
+    return int(datetime.combine(datetime.fromtimestamp(time.time(), UTC).date(), _BETWEEN_RECORDINGS).timestamp())
 
 
 def find_faketime(places: Iterable[str] = _PLACES) -> Path:

@@ -15,7 +15,9 @@ from typing import Final
 
 from parity_tests.harness.signed_token import token_claims, token_matches
 
-TOLERANCE_S: Final = 90.0  # an expiry, a time zone or a stale value is off by more; a busy machine by less
+TOLERANCE_S: Final = 90.0  # a time zone or a stale value is off by more; a busy machine by less
+AHEAD_TOLERANCE_S: Final = 25.0  # of a time to come, which is a deadline: one in a minute is not one that is over
+_AHEAD_STEP_S: Final = 10
 _MINUTE_S: Final = 60
 _DAY_S: Final = 86_400
 _EPOCH_RANGE_S: Final = 400 * _DAY_S  # numbers within this of now may be points in time
@@ -251,11 +253,15 @@ def _seconds(form: str, text: str) -> float | None:
 
 
 def _near(at: float, moment: Moment, offset: int) -> bool:
-    return moment.started_s - TOLERANCE_S <= at - offset <= moment.ended_s + TOLERANCE_S
+    tolerance = AHEAD_TOLERANCE_S if offset > 0 else TOLERANCE_S
+    return moment.started_s - tolerance <= at - offset <= moment.ended_s + tolerance
 
 
 def _offset(seconds: float) -> int:
-    return 0 if abs(seconds) < _MINUTE_S else round(seconds / _MINUTE_S) * _MINUTE_S
+    """What lies behind moves with the pace of a run, what lies ahead does not."""
+    if seconds >= _AHEAD_STEP_S:
+        return round(seconds / _AHEAD_STEP_S) * _AHEAD_STEP_S
+    return 0 if seconds > -_MINUTE_S else round(seconds / _MINUTE_S) * _MINUTE_S
 
 
 def _date(at: float) -> date:

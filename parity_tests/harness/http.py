@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +26,8 @@ class Answer:
     body: bytes
     events: tuple[str, ...] = ()  # server-sent events, each the text of its lines
     cut: bool = False  # we closed it, after the wanted number of events
+    interim: tuple[str, ...] = ()  # status lines of interim answers, which nobody asked for
+    rest: bytes = b""  # what came after the body's end
 
 
 @dataclass(slots=True)
@@ -35,6 +37,7 @@ class Connection:
     sock: socket.socket
     buffer: bytes = b""
     head: tuple[str, int, str, Fields] | None = None
+    interim: tuple[str, ...] = ()
     _stream: Iterator[str] | None = None
 
     def send(self, method: str, target: str, fields: Sequence[tuple[str, str]], body: bytes | None) -> None:
@@ -55,6 +58,8 @@ class Connection:
             pairs = (entry.partition(":") for entry in rest)
             if int(status) >= 200 or status == "101":
                 self.head = version, int(status), reason, tuple((name, value.strip(" \t")) for name, _, value in pairs)
+            else:
+                self.interim += (line,)
         return self.head
 
     def read_answer(self, method: str, events: int | None = None) -> Answer:
@@ -62,8 +67,16 @@ class Connection:
         version, status, reason, fields = self.read_head()
         if events is not None and status == 200:
             heard = tuple(self.events(events))
-            return Answer(status, reason, version, fields, b"", heard, cut=len(heard) == events)
-        return Answer(status, reason, version, fields, b"".join(self._body(method, status, fields)))
+            return Answer(status, reason, version, fields, b"", heard, len(heard) == events, self.interim)
+        body = b"".join(self._body(method, status, fields))
+        return Answer(status, reason, version, fields, body, interim=self.interim, rest=self._rest())
+
+    def _rest(self) -> bytes:
+        """What stands after the end of the answer; b"" for an answer that ends where it says."""
+        self.sock.setblocking(False)
+        with suppress(OSError):
+            self.buffer += self.sock.recv(65_536)
+        return self.buffer
 
     def events(self, count: int) -> Iterator[str]:
         """Up to `count` further server-sent events, comments left out."""

@@ -6,6 +6,8 @@ from typing import Final
 
 from parity_tests.harness.tree import Object, Tree
 
+SHIFT_VARIABLE: Final = "PARITY_CLOCK_SHIFT_S"
+"""Seconds that the native side's clock is ahead of the real one."""
 SERVED_BY: Final = ("x-signet-served-by", "native")
 CONNECTION_HEADERS: Final = frozenset({"connection", "keep-alive"})
 """About the daemon's own connection, so the proxy does not send them. Source: RFC 9110 §7.6.1"""

@@ -14,7 +14,7 @@ from parity_tests.harness.rules import RuleBook, today
 from parity_tests.harness.run import Run
 from parity_tests.harness.scenario import Hear, Scenario
 from parity_tests.harness.side import SideKind
-from parity_tests.harness.tree import Object
+from parity_tests.harness.tree import Number, Object
 
 BASES: Final = (
     int(datetime(2026, 9, 14, 5, 6, 7, tzinfo=UTC).timestamp()),
@@ -39,6 +39,7 @@ def settle(scenario: Scenario, first: list[Observation], second: list[Observatio
     cases = {one.case: settler.settle(one, other) for one, other in zip(first, second, strict=True)}
     recording = corpus.Recording(scenario.name, corpus.binding(scenario), contract.VERSION, cases, titles(scenario))
     problems = [f"moves, and has no form: {text}" for text in settler.unstable]
+    problems += [f"{one.case}: legacy gave no answer" for one in (*first, *second) if _is_unanswered(one)]
     problems += [f"{one.case}: more events follow than the scenario expects" for one in first if _goes_on(one)]
     problems += corpus.prose(recording, corpus.own_texts(scenario)) + book.problems(today())
     return Settled(recording, problems, settler.moved)
@@ -49,6 +50,10 @@ def titles(scenario: Scenario) -> dict[str, str]:
     heard = [(step.number, step.title) for step in scenario.steps if isinstance(step, Hear)]
     asked = [(send.number, send.title) for send in scenario.sends()]
     return {f"{scenario.name}#{number}": title for number, title in asked + heard}
+
+
+def _is_unanswered(seen: Observation) -> bool:
+    return isinstance(seen.tree, Object) and seen.tree.get("status") == Number("0")
 
 
 def _goes_on(seen: Observation) -> bool:

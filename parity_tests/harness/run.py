@@ -16,7 +16,7 @@ from native_routes import GROUPS
 from parity_tests.harness import http, tree
 from parity_tests.harness.answers import case_tree, event_tree, parse_json
 from parity_tests.harness.embedder import Embedder
-from parity_tests.harness.faketime import Clock
+from parity_tests.harness.faketime import Clock, half_past_eleven
 from parity_tests.harness.forms import Moment
 from parity_tests.harness.homes import build
 from parity_tests.harness.homes.configs import config_text
@@ -66,7 +66,7 @@ class Run:
 
     scenario: Scenario
     kind: SideKind
-    base_s: int | None = None  # None = the real clock
+    base_s: int | None = None  # None = the real clock; the native side's is set to a time of day that suits
     keep_folder: Path | None = None  # for reading after a failure
     _stack: ExitStack = field(default_factory=ExitStack)
     _out: list[Observation] = field(default_factory=list)
@@ -84,13 +84,15 @@ class Run:
             for step in self.scenario.steps:
                 self._step(step)
             self._end()
+            self._after()
         return self._out
 
     def _prepare(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="parity-"))
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        clock = Clock(self.base_s)
-        base_s = self.base_s if self.base_s is not None else int(time.time())
+        start_s = half_past_eleven() if self.kind.is_native and self.base_s is None else self.base_s
+        clock = Clock(start_s)
+        base_s = start_s if start_s is not None else int(time.time())
         self._embedder = self._stack.enter_context(Embedder(self._first_behaviour()))
         self._names = Names(base_s, build.SECRET, fixed={"embedder": self._embedder.url})
         self._side = Side(self.kind, folder / "user", clock, self._environment())
@@ -149,8 +151,8 @@ class Run:
             case Hear():
                 self._hear(step)
             case WriteFile():
-                self._write(step.path, step.text)
-                self._watch.accept_files()
+                self._write(step.path, step.text, step.link_to)
+                self._watch.accept_file(f".agents/{step.path}")
             case SetEmbedder():
                 self._embedder.behave(step.behaviour)
             case Restart():
@@ -275,10 +277,12 @@ class Run:
         route = route_of(step.route_method, step.route_target)[1]
         self._out.append(Observation(self._case(step.number), route, moment, seen, request))
 
-    def _write(self, name: str, text: str | None) -> None:
+    def _write(self, name: str, text: str | None, link_to: str | None = None) -> None:
         path = self._side.home / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if text is None:
+        if link_to is not None:
+            path.symlink_to(link_to)
+        elif text is None:
             path.unlink()
         else:
             path.write_text(self._names.fill(config_text(text) if name == "agent.yaml" else text))
@@ -299,6 +303,22 @@ class Run:
             parts.append(("files", self._surroundings.tree(self._watch.file_changes())))
         moment = Moment(now, now, self._side.booted_s, build.SECRET)
         self._out.append(Observation(f"{self.scenario.name}#end", "end", moment, Object(parts)))
+
+    def _after(self) -> None:
+        """Stops the side. It must still be running, end in order, and change nothing more; a case only if it does.
+
+        Raises SideError.
+        """
+        if not self.kind.owns_home:
+            return
+        self._watch.accept_files()
+        self._side.stop()
+        effects, changed = self._effects(), self._surroundings.tree(self._watch.file_changes())
+        now = self._side.now_s()
+        if effects.pairs or (isinstance(changed, Object) and changed.pairs):
+            seen = Object([("effects", effects), ("files", changed)])
+            moment = Moment(now, now, self._side.booted_s, build.SECRET)
+            self._out.append(Observation(f"{self.scenario.name}#stopped", "end", moment, seen))
 
     def _case(self, number: int) -> str:
         return f"{self.scenario.name}#{number}"

@@ -72,10 +72,11 @@ class Hear:
 
 @dataclass(frozen=True, slots=True)
 class WriteFile:
-    """Write or remove (text None) a file of the home, as a person would while the daemon runs."""
+    """Write or remove (text None) a file of the home, or link it, as a person would while the daemon runs."""
 
     path: str
     text: str | None
+    link_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +115,8 @@ class Scenario:
         for step in self.steps:
             out += step.sends if isinstance(step, Together) else (step,) if isinstance(step, Send) else ()
         return tuple(out)
+
+
+def behaviours_of(scenario: Scenario) -> set[str]:
+    """Of the model server, in the course of the scenario."""
+    return {scenario.embedder} | {step.behaviour for step in scenario.steps if isinstance(step, SetEmbedder)}

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import itertools
 import json
+import math
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ from parity_tests.harness.scenario import (
 )
 
 SCENARIOS_PATH: Final = Path(__file__).resolve().parents[1] / "scenarios"
+USUAL_SEED: Final = 1
 _NAME = re.compile(r"\$\{(\w+)\}")
 _TOP = frozenset(
     {
@@ -64,22 +66,23 @@ def load_all(folder: Path = SCENARIOS_PATH) -> dict[str, Scenario]:
     return {name: load(folder / f"{name}.yaml", folder) for name in names_in(folder)}
 
 
-def load(path: Path, folder: Path = SCENARIOS_PATH) -> Scenario:
-    """Raises ScenarioError."""
+def load(path: Path, folder: Path = SCENARIOS_PATH, seed: int = USUAL_SEED) -> Scenario:
+    """`seed` chooses what `sample` takes where nothing is recorded (live_only). Raises ScenarioError."""
     name = path.relative_to(folder).with_suffix("").as_posix()
     text = path.read_text()
     try:
         data = yaml.safe_load(text)
-        return _Reader(name, data, hashlib.sha256(text.encode()).hexdigest()[:16]).scenario()
+        chosen = seed if data.get("live_only") else USUAL_SEED
+        return _Reader(name, data, hashlib.sha256(text.encode()).hexdigest()[:16], chosen).scenario()
     except (yaml.YAMLError, RuleError, ScenarioError, KeyError, TypeError, ValueError) as error:
         kind = "" if isinstance(error, ScenarioError | RuleError) else f"{type(error).__name__}: "
         raise ScenarioError(f"{path.name} ({name}): {kind}{error}") from error
 
 
 class _Reader:
-    def __init__(self, name: str, data: Mapping[str, Any], digest: str) -> None:
+    def __init__(self, name: str, data: Mapping[str, Any], digest: str, seed: int) -> None:
         _known(data, _TOP, "scenario")
-        self._name, self._data, self._digest = name, data, digest
+        self._name, self._data, self._digest, self._seed = name, data, digest, seed
         self._cases = itertools.count(1)
         self._streams: dict[str, Listen] = {}
 
@@ -105,7 +108,11 @@ class _Reader:
         )
 
     def _steps(self, item: Mapping[str, Any]) -> Iterator[Step]:
-        if "send" in item:
+        if "steps" in item:
+            _known(item, frozenset({"steps", "each"}), "steps")
+            for values in self._rows(item):
+                yield from (step for one in _filled(item["steps"], values) for step in self._steps(one))
+        elif "send" in item:
             _known(item, _SEND, "send")
             yield from self._sends(item)
         elif "together" in item:
@@ -126,8 +133,20 @@ class _Reader:
             yield _small_step(item)
 
     def _sends(self, item: Mapping[str, Any]) -> Iterator[Send]:
-        for values in _each(item.get("each")):
-            yield self._send(_filled({key: value for key, value in item.items() if key != "each"}, values), values)
+        rest = {key: value for key, value in item.items() if key != "each"}
+        for values in self._rows(item):
+            yield self._send(_filled(rest, values), values)
+
+    def _rows(self, item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+        """What `each` gives, one row for each time. A row too few would be a case that nobody misses."""
+        told = str(item.get("send", "steps"))
+        rows = _each(item.get("each"), self._seed)
+        if not rows:
+            raise ScenarioError(f"{told}: `each` names no case")
+        rest = repr({key: value for key, value in item.items() if key != "each"})
+        if unused := sorted({name for row in rows for name in row if f"${{{name}}}" not in rest}):
+            raise ScenarioError(f"{told}: `each` gives {', '.join(unused)}, which the step does not use")
+        return rows
 
     def _send(self, item: Mapping[str, Any], values: Mapping[str, Any]) -> Send:
         method, target = _line(item["send"])
@@ -163,6 +182,8 @@ def _small_step(item: Mapping[str, Any]) -> Step:
         return WriteFile("agent.yaml", item["config"])
     if set(item) == {"write_file", "text"}:
         return WriteFile(item["write_file"], item["text"])
+    if set(item) == {"write_file", "link_to"}:
+        return WriteFile(item["write_file"], None, item["link_to"])
     if set(item) == {"embedder"}:
         return SetEmbedder(item["embedder"])
     if set(item) == {"restart"}:
@@ -204,7 +225,7 @@ def _body(item: Mapping[str, Any]) -> bytes | None:
     return str(item["body"]).encode("utf-8", "surrogatepass") if "body" in item else None
 
 
-def _each(given: Any) -> list[Mapping[str, Any]]:
+def _each(given: Any, seed: int) -> list[Mapping[str, Any]]:
     """`{name: [values]}` (all combinations, or `sample` of them) or a list of `{name: value}`."""
     if given is None:
         return [{}]
@@ -212,9 +233,21 @@ def _each(given: Any) -> list[Mapping[str, Any]]:
         return given
     given = dict(given)
     sample = given.pop("sample", None)
-    rows: list[Mapping[str, Any]] = [dict(zip(given, row, strict=True)) for row in itertools.product(*given.values())]
-    # Chosen by a fixed seed: the same ones in every run.
-    return rows if sample is None or sample >= len(rows) else random.Random(1).sample(rows, sample)
+    total = math.prod(len(values) for values in given.values())
+    if sample is None:
+        return [_combination(given, place) for place in range(total)]
+    if sample > total:
+        raise ScenarioError(f"`each` has {total} combinations, of which {sample} cannot be taken")
+    return [_combination(given, place) for place in random.Random(seed).sample(range(total), sample)]
+
+
+def _combination(given: Mapping[str, Any], place: int) -> Mapping[str, Any]:
+    """The place-th of all combinations, the last name's values changing fastest."""
+    row = {}
+    for name in reversed(given):
+        place, at = divmod(place, len(given[name]))
+        row[name] = given[name][at]
+    return {name: row[name] for name in given}
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -20,6 +20,7 @@ from parity_tests.harness import http
 from parity_tests.harness.faketime import Clock
 from parity_tests.harness.homes.build import SECRET
 from parity_tests.harness.names import token
+from parity_tests.harness.native_terms import SHIFT_VARIABLE
 from parity_tests.harness.scope import native_groups
 from parity_tests.harness.silent_legacy import SilentLegacy
 from parity_tests.harness.sqlite import VECTOR_LIBRARY
@@ -29,11 +30,16 @@ from proxy.settings import process_environment
 PIN_PATH: Final = Path(__file__).with_name("pin.ts")
 _BOOT_S: Final = 15.0
 _STOP_S: Final = 8.0
+_PORT_TRIES: Final = 3
 _KEPT_VARIABLES: Final = ("LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 class SideError(Exception):
     """A side cannot be started; the message says why and what to do."""
+
+
+class PortTaken(SideError):
+    """Another process got the port that was free a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,10 @@ class SideKind:
     url: str | None = None
     seed: str | None = None  # pins random values of a daemon under Bun
     front: Callable[[Side], AbstractContextManager[tuple[str, int]]] | None = None  # takes its place; gives its address
+
+    @property
+    def is_native(self) -> bool:
+        return self.url is None and self.daemon_path is None
 
     @property
     def owns_home(self) -> bool:
@@ -86,6 +96,7 @@ class Side:
     host: str = "127.0.0.1"
     public: tuple[str, int] | None = None
     booted_s: float = 0.0
+    fault: str = ""  # how its process ended, when not in order
     _process: subprocess.Popen[bytes] | None = None
     _behind: SilentLegacy | None = None  # the native side's
     _boots: int = -1  # after the first; each draws other random values
@@ -118,6 +129,11 @@ class Side:
             self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 80
             self.booted_s = self.now_s()
             return self
+        for _ in range(_PORT_TRIES - 1):
+            self.port = free_port()
+            with suppress(PortTaken):
+                self._start()
+                return self
         self.port = free_port()
         self._start()
         return self
@@ -126,12 +142,19 @@ class Side:
         self._stop()
 
     def restart(self) -> None:
-        self._stop()
+        """Raises SideError when it was not running any more, or does not come up."""
+        self.stop()
         self._start()
+
+    def stop(self) -> None:
+        """End it in order. Raises SideError when it had ended before, or crashed while stopping."""
+        self._stop()
+        if self.fault:
+            raise SideError(f"{self.kind.name} {self.fault}:\n{self.output}")
 
     def _start(self) -> None:
         self._boots += 1
-        if self.kind.daemon_path is None:
+        if self.kind.is_native:
             self._behind = SilentLegacy(self.home).__enter__()
             modes = "".join(f"  {name}: native\n" for name in sorted(native_groups()))
             (self.home / ".daemon" / "cutover.yaml").write_text(f"groups:\n{modes}")
@@ -162,16 +185,22 @@ class Side:
             if behind is not None:
                 behind.__exit__()
 
-    @staticmethod
-    def _end(process: subprocess.Popen[bytes] | None) -> None:
+    def _end(self, process: subprocess.Popen[bytes] | None) -> None:
         if process is None:
+            return
+        if process.poll() is not None:
+            self.fault = f"had ended by itself, with code {process.returncode}, before it was stopped"
             return
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(_STOP_S)
+            code = process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            self.fault = f"did not end within {_STOP_S:g} s of SIGTERM and was killed"
+        else:
+            if code not in {0, -signal.SIGTERM}:
+                self.fault = f"ended with code {code} on SIGTERM"
 
     def _command(self) -> tuple[str, ...]:
         if self.kind.daemon_path is None:
@@ -187,20 +216,24 @@ class Side:
             | {"SIGNET_PATH": str(self.home), "SIGNET_LOG_DIR": str(self.home / ".daemon" / "logs")}
             | {"SIGNET_HOST": "127.0.0.1", "SIGNET_PORT": str(self.port), "SIGNET_VEC_PATH": vector_library()}
             | ({"PARITY_SEED": f"{self.kind.seed}{self._boots or ''}"} if self.kind.seed is not None else {})
-            | ({"SIGNET_LEGACY_URL": self._behind.url, "PYTHONPATH": str(CHECKOUT_PATH)} if self._behind else {})
-            | self.clock.environment()
+            | (self.clock.environment() if self._behind is None else self._native_environment(self._behind))
             | dict(self.environment)
         )
+
+    def _native_environment(self, behind: SilentLegacy) -> dict[str, str]:
+        shift = {SHIFT_VARIABLE: repr(self.clock.shift_s)}
+        return {"SIGNET_LEGACY_URL": behind.url, "PYTHONPATH": str(CHECKOUT_PATH)} | shift
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + _BOOT_S
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
-                raise SideError(f"{self.kind.name} ended while starting:\n{self.output}")
+                kind = PortTaken if self._is_port_taken() else SideError
+                raise kind(f"{self.kind.name} ended while starting:\n{self.output}")
             try:
                 if self._is_up():
                     return
-            except (OSError, http.NoAnswer):
+            except (OSError, http.NoAnswer, ValueError):
                 pass
             time.sleep(0.01)
         raise SideError(f"{self.kind.name} did not answer within {_BOOT_S:g} s:\n{self.output}")
@@ -210,16 +243,28 @@ class Side:
 
         One request to /health arrives on either side: legacy counts it among its own figures.
         """
-        if self.kind.daemon_path is None:
-            cutover = self._ask("/_proxy/cutover")
+        if self.kind.is_native:
+            cutover = self._ask("/_proxy/cutover", authorized=True)
             if cutover.status != 200 or not all_native(cutover.body):
                 return False
-        self._ask("/health")
+        health = self._ask("/health")
+        if health.status == 401:  # legacy wants a token for it in team mode
+            health = self._ask("/health", authorized=True)
+        pid = json.loads(health.body).get("pid")
+        if pid != self.pid:
+            raise PortTaken(f"port {self.port} is answered by process {pid}, not by {self.kind.name}, {self.pid}")
         return True
 
-    def _ask(self, path: str) -> http.Answer:
+    def _is_port_taken(self) -> bool:
+        try:
+            with socket.create_connection((self.host, self.port), 1.0):
+                return True
+        except OSError:
+            return False
+
+    def _ask(self, path: str, *, authorized: bool = False) -> http.Answer:
         fields = [("Host", f"127.0.0.1:{self.port}")]
-        if path != "/health":
+        if authorized:
             fields.append(("Authorization", f"Bearer {token('admin', SECRET, int(self.now_s()))}"))
         with http.connect((self.host, self.port), 2.0) as connection:
             connection.send("GET", path, fields, None)

@@ -12,7 +12,7 @@ from typing import Any
 from parity_tests.harness import schema_classes, sqlite
 from parity_tests.harness.tree import Number, Object, Tree
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
+_WHOLE_SECOND = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\dZ?")
 
 Key = tuple[Hashable, ...]
 Row = tuple[Any, ...]
@@ -61,6 +61,7 @@ def take(live: sqlite.Connection) -> Snapshot:
 def _schema(copy: sqlite.Connection) -> str:
     objects = copy.execute("SELECT type, name, sql FROM sqlite_master")
     ddl = sorted(f"{kind} {name} {sql}" for kind, name, sql in objects)
+    ddl += [f"{name} {sqlite.scalar(copy, f'PRAGMA {name}')}" for name in ("user_version", "application_id")]
     return hashlib.sha256("\n".join(ddl).encode()).hexdigest()[:16]
 
 
@@ -129,8 +130,8 @@ def _vectors(copy: sqlite.Connection, name: str) -> dict[str, str]:
 def changes(before: Snapshot, after: Snapshot, run_started: str = "9999") -> Object:
     """What an observer sees changed; {} when nothing did. New rows come in rowid order.
 
-    A changed row also shows its times since `run_started` ("2026-01-31 12:00:00"), changed or not: one in whole
-    seconds that was set twice may or may not have moved.
+    A changed row also shows its times in whole seconds since `run_started` ("2026-01-31 12:00:00"), changed or not:
+    one that was set twice may or may not have moved. A time with a fraction that did not move was not set.
     """
     rows: list[tuple[str, Tree]] = [
         (name, change)
@@ -173,7 +174,11 @@ def _row_changes(before: Table | None, after: Table, run_started: str) -> list[T
 
 
 def _is_recent(item: Any, run_started: str) -> bool:
-    return isinstance(item, str) and _TIME.match(item) is not None and item[:19].replace("T", " ") >= run_started
+    return (
+        isinstance(item, str)
+        and _WHOLE_SECOND.fullmatch(item) is not None
+        and item[:19].replace("T", " ") >= run_started
+    )
 
 
 def _key(key: Key) -> Tree:

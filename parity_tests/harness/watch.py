@@ -38,8 +38,13 @@ class Watch:
         self._version = -1  # a new connection counts anew
 
     def accept_files(self) -> None:
-        """The files as they are now are not the side's doing."""
+        """The files as they are now are not the side's doing, or have been told."""
         self._files = files.read_all(self.user_home)
+
+    def accept_file(self, name: str) -> None:
+        """This one alone, which a step wrote or removed; what the side did to others still counts."""
+        now = {path: state for path, state in files.read_all(self.user_home).items() if path == name}
+        self._files = {path: state for path, state in self._files.items() if path != name} | now
 
     def row_changes(self, still_s: float) -> Object:
         """Since the last look, once nothing was committed for `still_s`. Raises NeverStill and what `take` raises."""

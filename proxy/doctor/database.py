@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
-
-import httpx
 
 from native_routes import contract
 from native_routes.database import Access, Connection, DatabaseCorrupt, DatabaseError, SqliteThread
 from proxy.doctor.finding import Finding, degraded, ok, unusable
 from proxy.home import HomeError, HomeLock
-from proxy.legacy import ports
-from proxy.legacy.processes import holders_of
 from proxy.settings import Settings
-
-SIGNET_PORTS = (3850, 3851)  # where a daemon of this home may run, whatever the settings here say
-HEALTH_TIMEOUT_S = 2.0
+from proxy.unheld import held_by
 
 
 def look(settings: Settings) -> Iterator[Finding]:
@@ -28,42 +21,10 @@ def look(settings: Settings) -> Iterator[Finding]:
         return
     try:
         with HomeLock(settings.home_path):  # held meanwhile, so that no proxy starts a daemon now
-            reason = _why_not(settings)
+            reason = held_by(settings)
             yield ok("database", f"{path} was not opened: {reason}") if reason else _opened(path)
     except (HomeError, OSError) as error:
         yield ok("database", f"{path} was not opened: {error}")
-
-
-def _why_not(settings: Settings) -> str:
-    """Who may have the database open; "" when nobody does."""
-    for port in sorted({*SIGNET_PORTS, settings.port, settings.legacy_port} - {0}):
-        if not ports.is_free(port) and _may_serve(port, settings):
-            return str(ports.port_holder(port))
-    holders = holders_of(settings.database_path)
-    if holders is None:
-        return "this system does not tell who has it open"
-    if holders:
-        return f"process {holders[0]} has it open"
-    return _locked(settings.database_path)
-
-
-def _may_serve(port: int, settings: Settings) -> bool:
-    """Whether the listener there serves this home. Who does not tell does so on the ports of these settings only."""
-    try:
-        body = httpx.get(f"http://127.0.0.1:{port}/health", timeout=HEALTH_TIMEOUT_S, trust_env=False).json()
-        return bool(Path(body["agentsDir"]).resolve() == settings.home_path.resolve())
-    except (httpx.HTTPError, ValueError, KeyError, TypeError):
-        return port in {settings.port, settings.legacy_port}
-
-
-def _locked(path: Path) -> str:
-    """Locks show holders of other users too, whose open files are hidden. Fields as in proc_locks(5)."""
-    inode = str(os.stat(path).st_ino)
-    for line in Path("/proc/locks").read_text().splitlines():
-        fields = line.split()
-        if any(field.rpartition(":")[2] == inode and field.count(":") == 2 for field in fields):
-            return "somebody holds a lock on it"
-    return ""
 
 
 def _opened(path: Path) -> Finding:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -15,10 +16,11 @@ from proxy.settings import process_environment
 from scripts.benchmark import load, machine
 from scripts.benchmark.extent import Extent
 from scripts.benchmark.forward import Forwarding
-from scripts.benchmark.rows import MeasurementError, Row, table
+from scripts.benchmark.rows import SIDES, MeasurementError, Row, table
 from scripts.benchmark.targets import Daemon
 
 DEFAULTS = Extent()
+Command = Callable[..., Any]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -32,9 +34,21 @@ def _stop(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def legacy_and_report(command: Command) -> Command:
+    """The options that every benchmark has."""
+    daemon = click.option(
+        "--legacy-daemon",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="Its daemon.js; default SIGNET_LEGACY_DAEMON, else legacy_ts.",
+    )
+    report = click.option(
+        "--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write this file."
+    )
+    return daemon(report(command))
+
+
 @main.command()
-@click.option("--legacy-daemon", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its daemon.js; "
-              "default SIGNET_LEGACY_DAEMON, else legacy_ts.")  # fmt: skip
+@legacy_and_report
 @click.option("--seconds", default=DEFAULTS.seconds, show_default=True, help="Of one load on one side in one round.")
 @click.option("--rounds", default=DEFAULTS.rounds, show_default=True, help="Each side takes its turn in every round.")
 @click.option("--starts", default=DEFAULTS.starts, show_default=True, help="Starts of each side.")
@@ -44,7 +58,6 @@ def _stop(number: int, frame: object) -> NoReturn:
 @click.option("--events", default=DEFAULTS.events, show_default=True, help="Server-sent events in one round.")
 @click.option("--clients", default=DEFAULTS.clients, show_default=True, help="Idle event streams.")
 @click.option("--generator", type=click.Choice(["auto", "wrk", "own"]), default="auto", help="What makes the load.")
-@click.option("--json", "json_path", type=click.Path(dir_okay=False, path_type=Path), help="Also write this file.")
 @click.pass_context
 def forward(
     ctx: click.Context, /, legacy_daemon: Path | None, generator: str, json_path: Path | None, **extent: float
@@ -53,33 +66,107 @@ def forward(
     measured = Extent(**extent)  # type: ignore[arg-type]  # click has made each the type of its default
     try:
         name, generate = load.choose(generator, measured.seconds)
-        daemon = Daemon.choose(legacy_daemon or _daemon_of_environment())
-    except (MeasurementError, LegacyNotFound) as error:
+    except MeasurementError as error:
         raise click.ClickException(str(error)) from error
+    daemon = _daemon(legacy_daemon)
     about = machine.describe() | {
-        "legacy": "legacy_ts (the stand-in)" if daemon.is_stand_in else str(daemon.path),
+        "legacy": _name(daemon),
         "proxy": "supervised: it runs the legacy that all sides are measured with",
         "load generator": name,
     }
-    rows = Forwarding(daemon, measured, generate, lambda work: click.echo(f"... {work}", err=True)).rows()
-    about["load average after"] = machine.load_average()
-    _report(about, rows, json_path)
+    rows = Forwarding(daemon, measured, generate, _say).rows()
+    _report(about, rows, json_path, SIDES)
+    if about["nginx"] == "not installed":
+        click.echo("\nnginx is not installed: what is measured against it is missing, and no budget of it is met.")
     ctx.exit(1 if any(row.failed for row in rows) else 0)
 
 
-def _daemon_of_environment() -> Path | None:
-    chosen = process_environment().get("SIGNET_LEGACY_DAEMON")
-    return Path(chosen) if chosen else None
+def _daemon(chosen: Path | None) -> Daemon:
+    of_environment = process_environment().get("SIGNET_LEGACY_DAEMON")
+    try:
+        return Daemon.choose(chosen or (Path(of_environment) if of_environment else None))
+    except LegacyNotFound as error:
+        raise click.ClickException(str(error)) from error
 
 
-def _report(about: dict[str, str], rows: list[Row], json_path: Path | None) -> None:
+def _name(daemon: Daemon) -> str:
+    return "legacy_ts (the stand-in)" if daemon.is_stand_in else str(daemon.path)
+
+
+def _say(work: str) -> None:
+    click.echo(f"... {work}", err=True)
+
+
+def _report(about: dict[str, str], rows: Sequence[Row], json_path: Path | None, sides: Sequence[str]) -> None:
+    about["load average after"] = machine.load_average()
     width = max(map(len, about))
     click.echo("\n".join(f"{key:{width}}  {value}" for key, value in about.items()))
-    click.echo("\n" + "\n".join(table(rows)))
-    if about["nginx"] == "not installed":
-        click.echo("\nnginx is not installed: what is measured against it is missing, and no budget of it is met.")
+    click.echo("\n" + "\n".join(table(rows, sides)))
     if json_path is not None:
         json_path.write_text(json.dumps({"about": about, "rows": [row.as_json() for row in rows]}, indent=2) + "\n")
+
+
+def _add_contest(name: str) -> None:
+    """`recall`, `search`, `list`, `remember` and `growth` have the same options."""
+
+    @main.command(name, help=f"{_CONTEST_HELP[name]} Native against legacy, on copies of the same home, in turn.")
+    @legacy_and_report
+    @click.option(
+        "--memories", type=click.IntRange(100), multiple=True, help="Size of a home; may be given repeatedly."
+    )
+    @click.option("--seconds", type=float, default=5.0, show_default=True, help="Of one load on one side in one round.")
+    @click.option("--rounds", default=1 if name == "growth" else 5, show_default=True, help="Both sides in each round.")
+    @click.option("--plain", is_flag=True, help="Homes without entities: nothing for graph and traversal.")
+    @click.option("--sample", default=40, show_default=True, help="Answers compared before, and again after the load.")
+    @click.option(
+        "--homes", "cache_path", type=click.Path(file_okay=False, path_type=Path), help="Where homes are kept."
+    )
+    @click.pass_context
+    def command(
+        ctx: click.Context,
+        /,
+        legacy_daemon: Path | None,
+        json_path: Path | None,
+        memories: tuple[int, ...],
+        seconds: float,
+        rounds: int,
+        plain: bool,
+        sample: int,
+        cache_path: Path | None,
+    ) -> None:
+        # Imported late: `forward` needs neither numpy nor a database.
+        from scripts.benchmark.contest_run import ContestRun
+        from scripts.benchmark.contests import CONTESTS
+        from scripts.benchmark.duel import Pace
+        from scripts.benchmark.homes.build import HomeSpec
+        from scripts.benchmark.sides import BOTH
+
+        contest, daemon = CONTESTS[name], _daemon(legacy_daemon)
+        about = machine.describe() | {
+            "legacy": _name(daemon),
+            "native": "no evidence asked for; behind it a stand-in that answers nothing",
+            "requests": "all different, except where a row says otherwise",
+        }
+        rows = [
+            row
+            for size in memories or contest.sizes
+            for row in ContestRun(
+                contest, HomeSpec(size, plain=plain), daemon, Pace(seconds, rounds), sample, _say, cache_path
+            ).rows()
+        ]
+        _report(about, rows, json_path, BOTH)
+        ctx.exit(1 if any(row.failed for row in rows) else 0)
+
+
+_CONTEST_HELP = {
+    "recall": "POST /api/memory/recall: words and vectors together.",
+    "search": "GET /memory/search: words only.",
+    "list": "GET /api/memories.",
+    "remember": "POST /api/memory/remember, with vectors.",
+    "growth": "Recall on homes from 1,000 to 300,000 memories, each shortly.",
+}
+for _name_of_contest in _CONTEST_HELP:
+    _add_contest(_name_of_contest)
 
 
 if __name__ == "__main__":

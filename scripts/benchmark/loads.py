@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import http.client
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
 from scripts.benchmark.extent import Bench
 from scripts.benchmark.load import Load, Loaded
-from scripts.benchmark.rows import Budget, MeasurementError, Rounds, Row, added, ratio
+from scripts.benchmark.rows import Budget, Rounds, Row, added, ratio
 from scripts.benchmark.running import cpu_s
-from scripts.benchmark.streams import percentile
+from scripts.benchmark.stalls import NO_STALL_MS, gaps_under, stall_row
 from scripts.benchmark.targets import FORWARDED
 
 ADDED_P50 = Budget(0.20)
 ADDED_P99 = Budget(1.0)
 HALF_OF_NGINX = Budget(0.5, at_most=False)
-NO_STALL_MS = Budget(100.0)
 
 MANY = 64
 BIG_BYTES = 1_048_576
@@ -27,7 +23,6 @@ GET = Load(1, FORWARDED)
 # A query is missing: legacy reads and parses the whole body, and then neither searches nor writes anything.
 POST_1_KIB = Load(1, "/api/memory/recall", "POST", '{"project": "' + "x" * 1009 + '"}', status=400)
 WORK = {GET: "GET", POST_1_KIB: "POST 1 KiB"}
-PROBE_PACE_S = 0.010
 
 
 def latency_rows(bench: Bench, load: Load) -> list[Row]:
@@ -85,53 +80,11 @@ def throughput_rows(bench: Bench) -> list[Row]:
 
 def stall_rows(bench: Bench) -> list[Row]:
     """The longest that /health/live had to wait while 64 connections load the proxy."""
+    load = replace(GET, connections=MANY)
     gaps: list[float] = []
     for _ in range(bench.extent.rounds):
-        gaps += _gaps_under_load(bench)
-    pace_ms = PROBE_PACE_S * 1e3
-    note = f"{len(gaps)} probes, one each {pace_ms:.0f} ms: p50 {median(gaps):.1f}, p99 {percentile(gaps, 99):.1f} ms"
-    return [Row("event loop: longest gap under load", "ms", max(gaps), NO_STALL_MS, note=note)]
-
-
-def _gaps_under_load(bench: Bench) -> list[float]:
-    """Milliseconds from when each probe was due to its reply, so that a stall is not hidden by probing late."""
-    failures: list[MeasurementError] = []
-
-    def load() -> None:
-        try:
-            bench.load(replace(GET, connections=MANY), "proxy")
-        except MeasurementError as error:
-            failures.append(error)
-
-    loading = threading.Thread(target=load)
-    connection = http.client.HTTPConnection("127.0.0.1", bench.site.ports["proxy"], timeout=10)
-    gaps = []
-    loading.start()
-    try:
-        due_s = time.perf_counter()
-        while loading.is_alive():
-            _probe(connection)
-            now_s = time.perf_counter()
-            gaps.append((now_s - due_s) * 1e3)
-            due_s += PROBE_PACE_S
-            time.sleep(max(0.0, due_s - now_s))
-    finally:
-        loading.join()
-        connection.close()
-    if failures:
-        raise failures[0]
-    return gaps
-
-
-def _probe(connection: http.client.HTTPConnection) -> None:
-    try:
-        connection.request("GET", "/health/live")
-        reply = connection.getresponse()
-        reply.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise MeasurementError(f"GET /health/live under load: {error}") from error
-    if reply.status != 200:
-        raise MeasurementError(f"GET /health/live under load: status {reply.status}")
+        gaps += gaps_under(lambda: bench.load(load, "proxy"), bench.site.ports["proxy"])
+    return [stall_row("event loop: longest gap under load", gaps, NO_STALL_MS)]
 
 
 def _rounds(results: Mapping[str, Sequence[Loaded]], figure: Callable[[Loaded], float]) -> Rounds:

@@ -42,11 +42,14 @@ class Row:
     note: str = ""
     missing: str = ""  # why `measured` is None
     asked: bool = True  # False: missing for want of a program that need not be there
+    void: str = ""  # why the figure says nothing, though there is one
 
     @property
     def verdict(self) -> str:
         if self.measured is None:
             return f"missing: {self.missing}"
+        if self.void:
+            return f"not judged: {self.void}"
         if self.budget is None:
             return "no budget"
         margin = self.budget.margin(self.measured)
@@ -54,12 +57,12 @@ class Row:
 
     @property
     def failed(self) -> bool:
-        """Asked for, and not there."""
-        return self.measured is None and self.asked
+        """Asked for, and not there or worth nothing."""
+        return self.asked and (self.measured is None or bool(self.void))
 
-    def cells(self) -> tuple[str, ...]:
-        """Work, the three sides, the figure, its budget, the verdict."""
-        shown = [_shown(median(self.sides[side]), self.side_unit) if self.sides.get(side) else "" for side in SIDES]
+    def cells(self, sides: Sequence[str]) -> tuple[str, ...]:
+        """Work, the sides, the figure, its budget, the verdict."""
+        shown = [_shown(median(self.sides[side]), self.side_unit) if self.sides.get(side) else "" for side in sides]
         figure = "" if self.measured is None else _shown(self.measured, self.unit)
         return self.work, *shown, figure, str(self.budget or ""), self.verdict
 
@@ -78,24 +81,26 @@ class Row:
 
 def added(work: str, rounds: Rounds, budget: Budget | None = None, note: str = "") -> Row:
     """What the proxy adds over direct in milliseconds: the median of each round's difference."""
-    return Row(work, "ms", _between(rounds, "direct", lambda ours, theirs: ours - theirs), budget, rounds, "ms", note)
+    more = median(ours - theirs for ours, theirs in zip(rounds["proxy"], rounds["direct"], strict=True))
+    return Row(work, "ms", float(more), budget, rounds, "ms", note)
 
 
 def ratio(work: str, rounds: Rounds, side_unit: str, of: str, budget: Budget | None = None, note: str = "") -> Row:
     """The proxy's figure as a multiple of another side's: the median of each round's quotient."""
     if of not in rounds:
         return Row(work, "x", None, budget, rounds, side_unit, note, missing=f"{of} is not installed", asked=False)
-    return Row(work, "x", _between(rounds, of, lambda ours, theirs: ours / theirs), budget, rounds, side_unit, note)
+    return Row(work, "x", quotient(rounds, "proxy", of), budget, rounds, side_unit, note)
 
 
-def _between(rounds: Rounds, other: str, compare: Any) -> float:
-    return float(median(compare(ours, theirs) for ours, theirs in zip(rounds["proxy"], rounds[other], strict=True)))
+def quotient(rounds: Rounds, ours: str, theirs: str) -> float:
+    """The median of each round's quotient."""
+    return float(median(our / their for our, their in zip(rounds[ours], rounds[theirs], strict=True)))
 
 
-def table(rows: Sequence[Row]) -> list[str]:
+def table(rows: Sequence[Row], sides: Sequence[str] = SIDES) -> list[str]:
     """The rows as lines of text, each row's note below it."""
-    head = ("", *SIDES, "measured", "budget", "")
-    cells = [head, *(row.cells() for row in rows)]
+    head = ("", *sides, "measured", "budget", "")
+    cells = [head, *(row.cells(sides) for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
     lines: list[str] = [_line(head, widths)]
     for row, line in zip(rows, cells[1:], strict=True):

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -57,13 +57,17 @@ class Running:
 
     def until_200(self, path: str, within_s: float = READY_S) -> float:
         """Seconds from spawn to the first reply with status 200. Raises MeasurementError."""
+        return self.until(lambda: status(self.port, path) == 200, path, within_s)
+
+    def until(self, ready: Callable[[], bool], what: str, within_s: float = READY_S) -> float:
+        """Seconds from spawn until `ready()`. Raises MeasurementError, which names `what` was awaited."""
         while (elapsed_s := time.perf_counter() - self._spawned_s) < within_s:
             if self._process.poll() is not None:
                 raise MeasurementError(f"{self.name} ended with code {self._process.returncode}: {self._last_lines()}")
-            if status(self.port, path) == 200:
+            if ready():
                 return time.perf_counter() - self._spawned_s
             time.sleep(POLL_S)
-        raise MeasurementError(f"{self.name} did not answer {path} in {elapsed_s:.0f} s: {self._last_lines()}")
+        raise MeasurementError(f"{self.name} did not answer {what} in {elapsed_s:.0f} s: {self._last_lines()}")
 
     def _last_lines(self) -> str:
         return " | ".join(self._output_path.read_text(errors="replace").splitlines()[-5:])
@@ -109,6 +113,15 @@ def rss_mb(pid: int) -> float:
     if sample is None:
         raise MeasurementError(f"process {pid} is gone")
     return sample.rss_bytes / 1e6
+
+
+def pss_mb(pid: int) -> float:
+    """Proportional memory in MB: pages that others map too count in part. Resident memory where no PSS is told."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return rss_mb(pid)
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) * 1024 / 1e6
 
 
 def cpu_s(pid: int) -> float:

@@ -77,7 +77,7 @@ class Daemon:
     def is_stand_in(self) -> bool:
         return self.path == STAND_IN_PATH.resolve()
 
-    def budget(self, of_signet: Budget) -> Budget | None:
+    def budget(self, of_signet: Budget | None) -> Budget | None:
         """A budget that is a share of Signet's own figure; the stand-in does too little to be measured against."""
         return None if self.is_stand_in else of_signet
 

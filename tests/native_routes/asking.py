@@ -60,7 +60,9 @@ async def ask(
         context=context,
     )
     try:
-        return await match.route.handler(request)
+        reply = await match.route.handler(request)
+        assert isinstance(reply, Reply), "a stream has no body to show"
+        return reply
     except Refusal as refusal:
         return refusal.reply()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from native_routes.coercion import optional_number, optional_positive_integer, optional_text
+from native_routes.coercion import optional_bool, optional_number, optional_positive_integer, optional_text
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,14 @@ def test_numbers_are_finite_or_absent(value: Any, number: float | None) -> None:
 @pytest.mark.parametrize(("value", "text"), [(" a ", "a"), ("\ufeff", None), ("", None), (5, None)])
 def test_text_is_trimmed_or_absent(value: Any, text: str | None) -> None:
     assert optional_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (True, True), (1.0, True), ("1", True), (" TRUE\ufeff", True), (False, False), (-0.0, False), ("False", False),
+        (2, None), ("yes", None), ("", None), (None, None), ([1], None), (math.nan, None), ("1.0", None),
+    ],
+)  # fmt: skip
+def test_bools_are_read_from_numbers_and_words(value: Any, found: bool | None) -> None:
+    assert optional_bool(value) is found

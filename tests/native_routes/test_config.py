@@ -8,12 +8,22 @@ from typing import Any
 
 import pytest
 
-from tests.native_routes.asking import ask, value
+from native_routes.daemon_log import DaemonLog
+from tests.native_routes.asking import StoppedClock, ask, value
 
 
-@dataclass(frozen=True)
+@dataclass
 class Context:
     home_path: Path
+
+    def __post_init__(self) -> None:
+        self.daemon_log = DaemonLog(self.home_path.parent / "logs", StoppedClock())
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
 
 
 async def save(home: Path, **body: Any) -> tuple[int, Any]:
@@ -25,52 +35,51 @@ async def listed(home: Path) -> Any:
     return value(await ask(Context(home), "GET", "/api/config"))
 
 
-async def test_the_agents_own_files_come_first_and_the_rest_as_people_sort(tmp_path: Path) -> None:
+async def test_the_agents_own_files_come_first_and_the_rest_as_people_sort(home: Path) -> None:
     for name in ("b.md", "_x.md", "Z.md", "USER.md", "é.md", "a.yaml", "A.md", "agent.yaml", "notes.txt", "c.MD"):
-        (tmp_path / name).write_text(name)
-    (tmp_path / "folder.md").mkdir()
+        (home / name).write_text(name)
+    (home / "folder.md").mkdir()
 
-    names = [file["name"] for file in (await listed(tmp_path))["files"]]
+    names = [file["name"] for file in (await listed(home))["files"]]
 
     assert names == ["agent.yaml", "USER.md", "_x.md", "A.md", "a.yaml", "b.md", "é.md", "Z.md"]
 
 
-async def test_size_counts_bytes_and_text_that_is_not_utf8_is_marked(tmp_path: Path) -> None:
-    (tmp_path / "a.md").write_bytes(b"\xef\xbb\xbfna\xefve")
+async def test_size_counts_bytes_and_text_that_is_not_utf8_is_marked(home: Path) -> None:
+    (home / "a.md").write_bytes(b"\xef\xbb\xbfna\xefve")
 
-    assert (await listed(tmp_path))["files"] == [{"name": "a.md", "content": "\ufeffna\ufffdve", "size": 8}]
+    assert (await listed(home))["files"] == [{"name": "a.md", "content": "\ufeffna\ufffdve", "size": 8}]
 
 
-async def test_a_dangling_link_fails_the_list_with_200(tmp_path: Path) -> None:
-    (tmp_path / "a.md").write_text("here")
-    (tmp_path / "gone.md").symlink_to(tmp_path / "nowhere")
+async def test_a_dangling_link_fails_the_list_with_200(home: Path) -> None:
+    (home / "a.md").write_text("here")
+    (home / "gone.md").symlink_to(home / "nowhere")
 
-    reply = await ask(Context(tmp_path), "GET", "/api/config")
+    reply = await ask(Context(home), "GET", "/api/config")
 
     assert reply.status == 200
     assert reply.body == b'{"files":[],"error":"Failed to load config files"}'
 
 
-async def test_a_saved_file_is_there_whole_and_nothing_else_is(tmp_path: Path) -> None:
-    assert await save(tmp_path, file="agent.yaml", content="name: Ada 😀\n") == (200, {"success": True})
+async def test_a_saved_file_is_there_whole_and_nothing_else_is(home: Path) -> None:
+    assert await save(home, file="agent.yaml", content="name: Ada 😀\n") == (200, {"success": True})
 
-    assert (tmp_path / "agent.yaml").read_text() == "name: Ada 😀\n"
-    assert os.listdir(tmp_path) == ["agent.yaml"]
-
-
-async def test_a_file_that_was_there_keeps_its_permissions(tmp_path: Path) -> None:
-    (tmp_path / "SOUL.md").write_text("a longer text than the new one")
-    (tmp_path / "SOUL.md").chmod(0o640)
-
-    await save(tmp_path, file="SOUL.md", content="short")
-
-    assert (tmp_path / "SOUL.md").read_text() == "short"
-    assert stat.S_IMODE((tmp_path / "SOUL.md").stat().st_mode) == 0o640
+    assert (home / "agent.yaml").read_text() == "name: Ada 😀\n"
+    assert os.listdir(home) == ["agent.yaml"]
 
 
-async def test_through_a_link_the_file_behind_it_is_written(tmp_path: Path) -> None:
-    home, elsewhere = tmp_path / "home", tmp_path / "dotfiles"
-    home.mkdir()
+async def test_a_file_that_was_there_keeps_its_permissions(home: Path) -> None:
+    (home / "SOUL.md").write_text("a longer text than the new one")
+    (home / "SOUL.md").chmod(0o640)
+
+    await save(home, file="SOUL.md", content="short")
+
+    assert (home / "SOUL.md").read_text() == "short"
+    assert stat.S_IMODE((home / "SOUL.md").stat().st_mode) == 0o640
+
+
+async def test_through_a_link_the_file_behind_it_is_written(home: Path) -> None:
+    elsewhere = home.parent / "dotfiles"
     elsewhere.mkdir()
     (elsewhere / "agent.yaml").write_text("old")
     (home / "agent.yaml").symlink_to(elsewhere / "agent.yaml")
@@ -98,22 +107,22 @@ async def test_through_a_link_the_file_behind_it_is_written(tmp_path: Path) -> N
         ({"file": "nul\0.md", "content": "x"}, 500, "Failed to save file"),
     ],
 )
-async def test_refusals_change_nothing(tmp_path: Path, body: dict[str, Any], status: int, error: str) -> None:
-    assert await save(tmp_path, **body) == (status, {"error": error})
-    assert os.listdir(tmp_path) == []
+async def test_refusals_change_nothing(home: Path, body: dict[str, Any], status: int, error: str) -> None:
+    assert await save(home, **body) == (status, {"error": error})
+    assert os.listdir(home) == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{oops", b"null"])
-async def test_a_body_that_is_no_object_cannot_be_saved(tmp_path: Path, body: bytes) -> None:
-    reply = await ask(Context(tmp_path), "POST", "/api/config", body=body)
+async def test_a_body_that_is_no_object_cannot_be_saved(home: Path, body: bytes) -> None:
+    reply = await ask(Context(home), "POST", "/api/config", body=body)
 
     assert (reply.status, value(reply)) == (500, {"error": "Failed to save file"})
 
 
-async def test_a_disk_that_refuses_leaves_the_old_text(tmp_path: Path) -> None:
-    (tmp_path / "a.md").mkdir()  # a folder cannot be replaced by a file, whoever asks
-    (tmp_path / "a.md" / "inside").write_text("kept")
+async def test_a_disk_that_refuses_leaves_the_old_text(home: Path) -> None:
+    (home / "a.md").mkdir()  # a folder cannot be replaced by a file, whoever asks
+    (home / "a.md" / "inside").write_text("kept")
 
-    assert await save(tmp_path, file="a.md", content="new") == (500, {"error": "Failed to save file"})
-    assert (tmp_path / "a.md" / "inside").read_text() == "kept"
-    assert os.listdir(tmp_path) == ["a.md"]
+    assert await save(home, file="a.md", content="new") == (500, {"error": "Failed to save file"})
+    assert (home / "a.md" / "inside").read_text() == "kept"
+    assert os.listdir(home) == ["a.md"]

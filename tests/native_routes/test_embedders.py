@@ -159,49 +159,64 @@ async def test_a_vector_of_another_length_is_passed_on(service: LoopbackEmbedder
     assert len(vector) == 384
 
 
-async def test_a_text_is_asked_for_once(service: LoopbackEmbedder, embedder: Embedder) -> None:
-    found = await asyncio.gather(*(embedder.embed("same", ollama(service)) for _ in range(5)))
-    await embedder.embed("same", ollama(service))
+async def test_a_query_that_came_before_does_not_wait_for_an_embedder_that_hangs(
+    service: LoopbackEmbedder, embedder: Embedder
+) -> None:
+    vector = await embedder.embed_query("same", ollama(service))
+    service.behaviour = "hangs"
 
-    assert all(vector is not None for vector in found)
-    assert service.asked == {"same": 1}
-
-
-async def test_a_changed_configuration_forgets_vectors(service: LoopbackEmbedder, embedder: Embedder) -> None:
-    await embedder.embed("same", ollama(service))
-    await embedder.embed("same", ollama(service, model="another"))
-
+    assert await embedder.embed_query("same", ollama(service)) is vector
     assert service.asked == {"same": 2}
 
 
-async def test_the_oldest_vector_gives_way(service: LoopbackEmbedder) -> None:
-    embedder = Embedder(cached_vectors=2)
-    for text in ("a", "b", "a", "c", "b", "a"):
-        await embedder.embed(text, ollama(service))
-    await embedder.close()
-
-    assert service.asked == {"a": 2, "b": 2, "c": 1}
-
-
-async def test_a_caller_that_goes_away_does_not_end_the_request_of_another(
+async def test_a_query_that_came_before_gets_the_embedders_refusal(
     service: LoopbackEmbedder, embedder: Embedder
 ) -> None:
-    service.behaviour = "hangs"
-    first = asyncio.ensure_future(embedder.embed("same", ollama(service)))
-    second = asyncio.ensure_future(embedder.embed("same", ollama(service)))
-    async with asyncio.timeout(5):
-        await service.was_asked.wait()
-    first.cancel()
-    service.release.set()
+    await embedder.embed_query("same", ollama(service))
+    service.behaviour = "fails"
 
-    assert await second is not None
+    assert await embedder.embed_query("same", ollama(service)) is None
+
+
+@pytest.mark.parametrize("model", ["m", "another"])
+async def test_a_changed_configuration_forgets_vectors(
+    service: LoopbackEmbedder, embedder: Embedder, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedders, "TIMEOUT_S", 0.3)
+    known = await embedder.embed_query("same", ollama(service, model="m"))
+    service.behaviour = "hangs"
+
+    assert (await embedder.embed_query("same", ollama(service, model=model)) is known) == (model == "m")
+
+
+async def test_the_oldest_vector_gives_way(service: LoopbackEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedders, "TIMEOUT_S", 0.3)
+    embedder = Embedder(cached_vectors=2)
+    for text in ("a", "b", "a", "c"):
+        await embedder.embed_query(text, ollama(service))
+    service.behaviour = "hangs"
+    kept = [text for text in "abc" if await embedder.embed_query(text, ollama(service)) is not None]
+    await embedder.close()
+
+    assert kept == ["a", "c"]
+
+
+async def test_close_ends_what_is_still_asked(service: LoopbackEmbedder, embedder: Embedder) -> None:
+    await embedder.embed_query("same", ollama(service))
+    service.behaviour = "hangs"
+    await embedder.embed_query("same", ollama(service))
+
+    await embedder.close()
+    async with asyncio.timeout(5):
+        while len(asyncio.all_tasks()) > 1 + service.connections:
+            await asyncio.sleep(0)
 
 
 async def test_connections_are_kept_and_a_closed_one_is_replaced(service: LoopbackEmbedder, embedder: Embedder) -> None:
-    await embedder.embed("a", ollama(service))
-    await embedder.embed("b", ollama(service))
+    await embedder.embed_query("a", ollama(service))
+    await embedder.embed_query("b", ollama(service))
     assert service.connections == 1
 
     await service.drop_connections()
-    assert await embedder.embed("c", ollama(service)) is not None
+    assert await embedder.embed_query("c", ollama(service)) is not None
     assert service.connections == 2

@@ -24,8 +24,8 @@ def request(path: str) -> NativeRequest:
 async def test_the_named_handler_answers_every_time() -> None:
     handler = lazily(__name__, "greet")
 
-    assert (await handler(request("/a"))).body == b"hello /a"
-    assert (await handler(request("/b"))).body == b"hello /b"
+    assert await handler(request("/a")) == text_reply("hello /a", 200)
+    assert await handler(request("/b")) == text_reply("hello /b", 200)
 
 
 async def test_a_module_that_is_not_there_is_an_error_of_the_request() -> None:

@@ -15,53 +15,7 @@ import pytest
 from native_routes.database import Connection, DatabaseUnopened
 from native_routes.recall.queries import NEAR_MEMORIES
 from native_routes.vectors import Neighbour, VectorMode, VectorSearch
-from tests.native_routes.home_database import HomeDatabase
-
-DIMENSIONS = 768
-Vector = np.ndarray[Any, np.dtype[np.float32]]
-
-
-class VectorHome(HomeDatabase):
-    """Memories with vectors; `tail` makes many that are equal."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.random = np.random.default_rng(7)
-        self.added = 0
-
-    def vector(self) -> Vector:
-        return self.random.standard_normal(DIMENSIONS).astype(np.float32)
-
-    def add(self, count: int, *, of: int | None = None, type_: str = "fact") -> list[str]:
-        """`count` memories with vectors, of only `of` different ones when given."""
-        choice = [self.vector() for _ in range(of)] if of else []
-        names = []
-        self.execute("BEGIN")
-        for _ in range(count):
-            self.added += 1
-            name = f"m{self.added}"
-            vector = choice[self.random.integers(len(choice))] if choice else self.vector()
-            self.memory(name, type=type_)
-            self.embedding(f"e{self.added}", name, vector)
-            names.append(name)
-        self.execute("COMMIT")
-        return names
-
-    def embedding(self, id: str, memory_id: str, vector: Vector) -> None:
-        blob = vector.tobytes()
-        columns = {"id": id, "content_hash": id, "vector": blob, "dimensions": len(vector), "source_type": "memory"}
-        self.row("embeddings", {**columns, "source_id": memory_id, "chunk_text": "", "created_at": ""})
-        self.execute("INSERT INTO vec_embeddings (id, embedding) VALUES (?, ?)", (id, blob))
-
-    def sqlite_vec(self, vector: Vector, count: int, type_: str | None = None) -> list[tuple[str, float]]:
-        condition = "" if type_ is None else "AND m.type = 'decision'"
-        return self.execute(
-            "SELECT e.source_id, v.distance FROM vec_embeddings v JOIN embeddings e ON v.id = e.id"  # noqa: S608
-            " JOIN memories m ON e.source_id = m.id"
-            f" WHERE v.embedding MATCH ? AND k = ? {condition} ORDER BY v.distance",
-            (vector.tobytes(), count),
-        )
-
+from tests.native_routes.vector_home import DIMENSIONS, Vector, VectorHome
 
 @pytest.fixture
 def home(tmp_path: Path) -> VectorHome:

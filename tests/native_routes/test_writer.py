@@ -119,8 +119,12 @@ async def test_waiting_works_share_a_transaction_and_one_failing_does_not_touch_
     results = await queued_behind(Gate(), writer, put("a"), put("b"), half, put("c"))
     assert [type(result) for result in results] == [int, int, ConstraintViolated, int]
     assert ids(home) == {"a", "b", "c"}
-    assert writer.counts.largest == 3
-    assert writer.counts.transactions == 2
+    assert writer.counts.again == 3
+
+
+async def test_works_that_wait_together_share_a_transaction(home: HomeDatabase, writer: Writer) -> None:
+    assert await queued_behind(Gate(), writer, *(put(id) for id in "abcde")) == [1] * 5
+    assert (writer.counts.transactions, writer.counts.largest, writer.counts.again) == (2, 5, 0)
 
 
 async def test_when_sqlite_gives_up_the_shared_transaction_only_the_culprit_fails(
@@ -147,7 +151,7 @@ async def test_when_sqlite_gives_up_the_shared_transaction_only_the_culprit_fail
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results] == [int, DeadlineExceeded, int]
     assert ids(home) == {"a", "b"}
-    assert writer.counts.again == 1
+    assert writer.counts.again == 2
 
 
 async def test_a_caller_cancelled_before_its_work_began_has_written_nothing(home: HomeDatabase, writer: Writer) -> None:

@@ -80,6 +80,10 @@ def _cut_short(exchange: Exchange) -> None:
     exchange.body = exchange.body[:-20]
 
 
+def _early_hints(exchange: Exchange) -> None:
+    exchange.before = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+
 def _status(status: int, reason: str) -> Spoil:
     def spoil(exchange: Exchange) -> None:
         exchange.status, exchange.reason = status, reason
@@ -146,6 +150,9 @@ ANSWER_FAULTS = (
     on_list("a header is sent twice", lambda e: e.fields.append(("Access-Control-Allow-Origin", "*"))),
     on_list("the Date is in another form", lambda e: e.set_field("Date", "2026-01-01T00:00:00Z")),
     on_list("the reply is chunked instead of sized", _chunked),
+    on_list("an older HTTP", lambda e: setattr(e, "version", "HTTP/1.0")),
+    on_list("an interim answer that nobody asked for", _early_hints),
+    on_list("bytes after the end of the body", lambda e: setattr(e, "after", b"\n")),
     on_remember("the status is 201", _status(201, "Created")),
     on_remember("the reason phrase differs", _status(200, "Fine")),
     on_memory("a null is left out", lambda e: e.replace('"project":null,', "")),

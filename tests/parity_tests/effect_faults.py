@@ -66,6 +66,8 @@ EFFECT_FAULTS = (
     on_forget("the history row is missing", "DELETE FROM memory_history WHERE memory_id = $LAST"),
     on_forget("the history has a row too many", "INSERT INTO memory_history "
               "(id, memory_id, event, changed_by, created_at) VALUES ('h', 'm', 'deleted', 'x', '2025')"),
+    on_forget("a change leaves the row's time alone", "UPDATE memories SET updated_at = created_at WHERE id = $LAST"),
+    on_forget("the database is given a version of its own", "PRAGMA user_version = 7"),
     on_forget("the row is gone, not marked", "DELETE FROM memories WHERE id = $LAST"),
     Fault("a GET writes", "memory", "GET", "/api/memories",
           _sql("UPDATE memories SET access_count = 77 WHERE pinned = 1")),

@@ -27,7 +27,9 @@ class Exchange:
     fields: list[tuple[str, str]]
     body: bytes
     home: Path
-    close_early: bool = False  # send no more than `body`, whatever Content-Length says
+    version: str = "HTTP/1.1"
+    before: bytes = b""  # sent before the answer
+    after: bytes = b""  # and after its end
 
     def replace(self, old: str, new: str) -> None:
         """The first `old` in the body becomes `new`; Content-Length follows."""
@@ -161,6 +163,6 @@ def _more(client: socket.socket) -> bytes:
 
 
 def _send(client: socket.socket, exchange: Exchange) -> None:
-    head = f"HTTP/1.1 {exchange.status} {exchange.reason}\r\n"
+    head = f"{exchange.version} {exchange.status} {exchange.reason}\r\n"
     head += "".join(f"{name}: {value}\r\n" for name, value in exchange.fields)
-    client.sendall(f"{head}\r\n".encode("latin-1") + exchange.body)
+    client.sendall(exchange.before + f"{head}\r\n".encode("latin-1") + exchange.body + exchange.after)

@@ -18,7 +18,8 @@ from parity_tests.harness.homes import build
 from parity_tests.harness.observation import Observation
 from parity_tests.harness.outcome import Outcome, ScenarioOutcome
 from parity_tests.harness.rules import RuleBook, RuleError, parse_rule, parse_rules
-from parity_tests.harness.scenario import Scenario, Send
+from parity_tests.harness.scenario import Scenario, Send, WriteFile
+from parity_tests.harness.scenario_file import ScenarioError, load
 from parity_tests.harness.side import SideError, SideKind, side_kind
 from parity_tests.harness.tree import Tree, of, parse, stringify
 
@@ -117,6 +118,74 @@ def test_a_comparison_of_only_borrowed_fields_counts_none_of_them() -> None:
     comparison = Differ(book).compare(of({"body": {"id": "a", "n": 1}}), got)
     assert comparison.fields[Verdict.BORROWED] == comparison.fields[Verdict.EQUAL] == 1
     assert comparison.differences == []
+
+
+def test_a_case_of_which_everything_is_borrowed_compares_nothing() -> None:
+    all_of_it = rule(kind="borrowed", path="body")
+    del all_of_it["to"]
+    book = RuleBook(parse_rules([all_of_it]), candidate="native")
+    got = Observation("s#1", ROUTE, NOW, of({"body": {"id": "b"}}))
+    (difference,) = Differ(book).compare(of({"body": {"id": "a"}}), got).differences
+    assert difference.why == "nothing was compared"
+
+
+@pytest.mark.parametrize(
+    ("each", "wrong"),
+    [
+        ("[]", "names no case"),
+        ("{n: []}", "names no case"),
+        ("{n: [1, 2], m: [3]}", "gives m, which the step does not use"),
+        ("[{n: 1}, {m: 2}]", "gives m, which the step does not use"),
+        ("{n: [1, 2], sample: 3}", "has 2 combinations, of which 3 cannot be taken"),
+    ],
+)
+def test_each_drops_no_case_silently(tmp_path: Path, each: str, wrong: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"about: x\nhome: empty\nsteps:\n  - send: GET /api/memories?limit=${{n}}\n    each: {each}\n")
+    with pytest.raises(ScenarioError, match=wrong):
+        load(path, tmp_path)
+
+
+def sampled(folder: Path, seed: int, more: str = "") -> list[str]:
+    path = folder / "a.yaml"
+    each = "{n: [1, 2, 3, 4, 5], m: [1, 2, 3, 4, 5], sample: 6}"
+    path.write_text(f"about: x\nhome: empty\n{more}steps:\n  - send: GET /a?${{n}}${{m}}\n    each: {each}\n")
+    return [send.target for send in load(path, folder, seed).sends()]
+
+
+def test_a_sample_follows_the_seed_only_where_nothing_is_recorded(tmp_path: Path) -> None:
+    assert sampled(tmp_path, 1) == sampled(tmp_path, 2)
+    assert sampled(tmp_path, 1, "live_only: true\n") != sampled(tmp_path, 2, "live_only: true\n")
+
+
+def test_a_block_of_steps_repeats_with_its_values(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        "about: x\nhome: empty\nsteps:\n  - steps:\n      - {write_file: a.md, text: '${t}'}\n"
+        "      - send: GET /api/config\n        as: '${t}'\n    each: {t: [a, b]}\n"
+    )
+    steps = load(path, tmp_path).steps
+    assert [step.text for step in steps if isinstance(step, WriteFile)] == ["a", "b"]
+    assert [step.number for step in steps if isinstance(step, Send)] == [1, 2]
+
+
+def test_a_recording_is_bound_to_the_configuration_that_its_scenario_names() -> None:
+    named = {corpus.binding(scenario(config=name)) for name in (None, "quiet", "ollama", "openai")}
+    assert len(named) == 4
+
+
+def test_a_deadline_a_minute_ahead_is_not_one_that_is_over() -> None:
+    expected = of({"body": {"expiresAt": "«#s/integer:now+60»"}})
+    assert differences(expected, of({"body": {"expiresAt": 1_800_000_060}}))[0] == []
+    assert differences(expected, of({"body": {"expiresAt": 1_800_000_000}}))[0] == ["body.expiresAt"]
+
+
+def test_evidence_names_what_is_imported_when_asked_for(tmp_path: Path) -> None:
+    for name, text in {"g/__init__": 'x = lazily("native_routes.late", "f")', "late": "", "other": ""}.items():
+        path = tmp_path / "native_routes" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert list(imported_modules("g", tmp_path)) == ["native_routes/g/__init__.py", "native_routes/late.py"]
 
 
 def test_a_run_that_compared_nothing_proves_nothing() -> None:

@@ -128,6 +128,24 @@ def test_certify_counts_a_repeated_comparison_once() -> None:
     assert certify(group, [run, run], "digest", refusals).comparisons == 301
 
 
+def test_a_case_that_was_replayed_and_compared_live_counts_once() -> None:
+    group, run, refusals = proven()
+    moved = outcome(*(compared(number, one.route, {"status": 200, "body": {"n": str(number)}})
+                      for number, one in enumerate(run.scenarios[0].comparisons[:300])))  # fmt: skip
+    assert certify(group, [run, moved], "digest", refusals).comparisons == 301
+
+
+def test_a_listed_refusal_may_leave_a_text_open_but_not_its_status_or_route() -> None:
+    group, run, _ = proven()
+    for listed in ("Memory * found", "*", "Memory not found"):
+        certify(group, [run], "digest", {"memories": {"GET /api/memory/:id": [[404, listed]]}})
+    for status, listed in ((404, "Memory found*"), (400, "*")):
+        with pytest.raises(NotProven, match="was not compared"):
+            certify(group, [run], "digest", {"memories": {"GET /api/memory/:id": [[status, listed]]}})
+    with pytest.raises(NotProven, match="no route of the group"):
+        certify(group, [run], "digest", {"memories": {"GET /no/such": [[404, "*"]]}})
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [

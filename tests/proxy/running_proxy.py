@@ -28,6 +28,8 @@ def command_line(environment: dict[str, str], *words: str) -> Result:
 class RunningProxy:
     """Listening when entered. `agent_yaml` is the home's configuration, `daemon` what stands behind the proxy."""
 
+    command = (sys.executable, "-m", "proxy", "serve")
+
     def __init__(self, folder: Path, *, daemon: str = OBEDIENT, agent_yaml: str = "", **environment: str) -> None:
         self.home_path = folder / "home"
         self.home_path.mkdir()
@@ -50,7 +52,7 @@ class RunningProxy:
     def __enter__(self) -> Self:
         with self._output_path.open("wb") as output:
             self._process = subprocess.Popen(
-                (sys.executable, "-m", "proxy", "serve"),
+                self.command,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

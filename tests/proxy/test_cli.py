@@ -53,7 +53,7 @@ def test_status_as_json_is_the_document_of_the_page(proxy: RunningProxy) -> None
 
 
 def test_cutover_set_tells_what_it_moved_and_what_holds_it(proxy: RunningProxy) -> None:
-    result = proxy.cli("cutover", "set", "recall", "native")
+    result = proxy.cli("cutover", "set", "tasks", "native")
 
     assert result.exit_code == 0
     assert "asked for native, held at legacy: no native handlers yet" in result.output

@@ -105,7 +105,7 @@ def test_nothing_is_invented_for_a_plain_request(proxy: RunningProxy) -> None:
 
 def test_override_stays_here_and_may_not_force_what_has_no_handler(proxy: RunningProxy) -> None:
     assert "x-signet-route" not in reached(proxy.get("/api/memories", **{"x-signet-route": "legacy"}))
-    assert "cannot be answered natively" in refused(proxy.get("/api/logs", **{"x-signet-route": "native"}), 409)
+    assert "cannot be answered natively" in refused(proxy.get("/api/tasks", **{"x-signet-route": "native"}), 409)
 
 
 def test_override_sends_health_to_the_daemon_and_still_shows_our_pid_and_port(proxy: RunningProxy) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.journal import EVENTS_KEPT, Journal
+from native_routes.database import Access, SqliteThread
+from proxy.comparisons import Comparison, Verdict
+from proxy.journal import COMPARISONS_KEPT, EVENTS_KEPT, STEPS, Journal
 
 
 @pytest.fixture
@@ -74,6 +76,45 @@ async def test_only_the_newest_events_of_a_kind_are_kept(journal: Journal) -> No
     assert len(await journal.recent("common", 100_000)) <= EVENTS_KEPT + 500
     assert len(await journal.recent("rare", 10)) == 1
     assert journal.health.lost == 0
+
+
+def compared(verdict: Verdict, target: str = "/api/memories") -> Comparison:
+    return Comparison("memories", "GET /api/memories", target, verdict, "why", "body.a", "1", "2")
+
+
+async def test_comparisons_come_back_newest_first_and_by_verdict(journal: Journal) -> None:
+    journal.record_comparison(compared(Verdict.EQUAL))
+    journal.record_comparison(compared(Verdict.DIFFERS, "/first"))
+    journal.record_comparison(compared(Verdict.DIFFERS, "/second"))
+    rows = await journal.comparisons(10)
+    assert [row["target"] for row in rows] == ["/second", "/first", "/api/memories"]
+    assert [row["target"] for row in await journal.comparisons(1, verdict=Verdict.DIFFERS)] == ["/second"]
+    at, *values = rows[0].values()
+    assert at > 1_700_000_000
+    assert values == ["memories", "GET /api/memories", "/second", "differs", "why", "body.a", "1", "2"]
+
+
+async def test_differing_comparisons_are_kept_however_many_equal_ones_follow(journal: Journal) -> None:
+    journal.record_comparison(compared(Verdict.DIFFERS))
+    for n in range(COMPARISONS_KEPT + 1_000):
+        journal.record_comparison(compared(Verdict.EQUAL))
+        if n % 500 == 0:
+            await journal.comparisons(1)  # lets the queue drain
+    assert len(await journal.comparisons(100_000)) <= COMPARISONS_KEPT + 501
+    assert len(await journal.comparisons(10, verdict=Verdict.DIFFERS)) == 1
+    assert journal.health.lost == 0
+
+
+async def test_a_journal_of_the_version_before_gets_the_table_of_comparisons(tmp_path: Path) -> None:
+    before = SqliteThread(tmp_path / "proxy.db", Access.OWN)
+    await before.open()
+    await before.run(lambda connection: connection.execute(STEPS[0] + "PRAGMA user_version = 1").fetchall())
+    await before.close()
+    journal = Journal(tmp_path / "proxy.db")
+    await journal.open()
+    journal.record_comparison(compared(Verdict.EQUAL))
+    assert len(await journal.comparisons(10)) == 1
+    await journal.close()
 
 
 async def test_recording_never_waits_for_the_disk(journal: Journal) -> None:

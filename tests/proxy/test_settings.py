@@ -81,3 +81,14 @@ def test_what_counts_as_beyond_loopback(host: str, beyond: bool) -> None:
 def test_every_variable_has_a_meaning_and_every_field_without_one_a_default() -> None:
     assert all(meaning.endswith(".") for meaning in ENVIRONMENT.values())
     assert len(ENVIRONMENT) == sum(1 for field in fields(Settings) if field.metadata["env"])
+
+
+@pytest.mark.parametrize("share", ["2", "-0.1", "nan", "half", "1e999"])
+def test_a_share_that_is_none_is_refused(share: str) -> None:
+    with pytest.raises(SettingsError, match=r"SIGNET_SHADOW_SHARE=.*: expected a number from 0 to 1"):
+        Settings.from_env({"HOME": "/nowhere", "SIGNET_SHADOW_SHARE": share})
+
+
+def test_shadow_is_off_on_or_in_between() -> None:
+    for share in ("0", "0.25", "1"):
+        assert Settings.from_env({"HOME": "/nowhere", "SIGNET_SHADOW_SHARE": share}).shadow_share == float(share)

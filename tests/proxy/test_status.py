@@ -22,7 +22,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
 def test_status_tells_proxy_legacy_groups_and_counters(proxy: RunningProxy) -> None:
     document = proxy.status()
 
-    assert list(document) == ["proxy", "legacy", "cutover", "degraded", "counters"]
+    assert list(document) == ["proxy", "legacy", "cutover", "degraded", "shadow", "counters"]
     assert document["proxy"]["pid"] == proxy.pid
     assert document["proxy"]["home"] == str(proxy.home_path)
     assert document["legacy"]["state"] == "ready"
@@ -86,12 +86,12 @@ def test_a_histogram_counts_what_its_last_bucket_holds(proxy: RunningProxy) -> N
 
 
 def test_a_set_over_http_moves_and_explains(proxy: RunningProxy) -> None:
-    reply = proxy.post("/_proxy/cutover", {"action": "set", "groups": ["recall"], "mode": "native"})
+    reply = proxy.post("/_proxy/cutover", {"action": "set", "groups": ["tasks"], "mode": "native"})
 
     (row,) = reply.json()["groups"]
     assert (row["desired"], row["effective"]) == ("native", "legacy")
     assert "no native handlers yet" in row["reason"]
-    assert "recall: native" in (proxy.home_path / ".daemon" / "cutover.yaml").read_text()
+    assert "tasks: native" in (proxy.home_path / ".daemon" / "cutover.yaml").read_text()
 
 
 @pytest.mark.parametrize(

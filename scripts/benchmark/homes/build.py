@@ -19,7 +19,7 @@ from parity_tests.harness.homes import build as harness_homes
 from proxy.settings import process_environment
 from scripts.benchmark.homes import corpus, graph, meaning, vocabulary
 from scripts.benchmark.homes.corpus import Memory, seeded_uuid
-from scripts.benchmark.homes.meaning import DIMENSIONS, Vectors
+from scripts.benchmark.homes.meaning import Vectors
 
 SEED: Final = 1
 _COLUMNS: Final = tuple(field.name for field in fields(Memory))
@@ -29,19 +29,22 @@ _INSERT_MEMORY: Final = (
 )
 _INSERT_EMBEDDING: Final = (
     "INSERT INTO embeddings (id, content_hash, vector, dimensions, source_type, source_id, chunk_text, created_at)"
-    f" VALUES (?, ?, ?, {DIMENSIONS}, 'memory', ?, ?, ?)"
+    " VALUES (?, ?, ?, 768, 'memory', ?, ?, ?)"
 )
 _INSERT_VECTOR: Final = "INSERT INTO vec_embeddings (id, embedding) VALUES (?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
 class HomeSpec:
+    """`plain`: no entities, so that words and vectors alone are searched, as before the first extraction."""
+
     memories: int
     seed: int = SEED
+    plain: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.memories}-{self.seed}-{_code_version()}"
+        return f"{'plain-' if self.plain else ''}{self.memories}-{self.seed}-{_code_version()}"
 
 
 def kept_database(spec: HomeSpec, cache_path: Path | None = None) -> Path:
@@ -83,7 +86,8 @@ def build(spec: HomeSpec, path: Path) -> None:
     for portion in corpus.memories(spec.seed, spec.memories):
         graph.see_all(knowledge, portion)
         _insert(database, portion, of_words.of([memory.content for memory in portion]))
-    knowledge.write(database)
+    if not spec.plain:
+        knowledge.write(database)
     database.execute("COMMIT")
     database.execute("PRAGMA journal_mode = WAL")
     database.close()

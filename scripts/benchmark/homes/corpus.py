@@ -1,11 +1,11 @@
-"""The memories themselves: texts with a Zipf distribution of words within topics, and what stands in the other columns."""
+"""The memories: texts with a Zipf distribution of words within topics, and what stands in the other columns."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,6 +35,7 @@ AT_ONCE: Final = 10_000
 _TRAILING = re.compile(r"[.,!?;:]+\Z")
 
 Integers = NDArray[np.int64]
+Words = NDArray[np.object_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +104,18 @@ class _Portion:
             words[place] = own[_zipf(self._rng, len(own), len(place), 1.3)]
         general = np.flatnonzero((kind > 0.45) & (kind <= 0.5))
         words[general] = self._general[_zipf(self._rng, len(self._general), len(general), 1.1)]
-        self._put(words, kind, 0.43, 0.45, np.array((*PEOPLE, *PROJECTS), dtype=object))
-        self._put(words, kind, 0.427, 0.43, np.array(ASTRAL, dtype=object))
-        self._put(words, kind, 0.41, 0.427, np.array([str(number) for number in range(2, 9_000, 7)], dtype=object))
+        self._put((*PEOPLE, *PROJECTS), words, (kind > 0.43) & (kind <= 0.45))
+        self._put(ASTRAL, words, (kind > 0.427) & (kind <= 0.43))
+        self._put([str(number) for number in range(2, 9_000, 7)], words, (kind > 0.41) & (kind <= 0.427))
         flat: list[str] = words.tolist()
         ends = np.cumsum(lengths).tolist()
         return [
             self._sentence(n, flat[begin:end]) for n, (begin, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True))
         ]
 
-    def _put(self, words: NDArray[np.object_], kind: NDArray[np.float64], low: float, high: float, these: NDArray[np.object_]) -> None:
-        place = np.flatnonzero((kind > low) & (kind <= high))
-        words[place] = these[_zipf(self._rng, len(these), len(place), 0.5)]
+    def _put(self, these: Sequence[str], words: Words, where: NDArray[np.bool_]) -> None:
+        place = np.flatnonzero(where)
+        words[place] = np.array(these, dtype=object)[_zipf(self._rng, len(these), len(place), 0.5)]
 
     def _sentence(self, number: int, words: list[str]) -> str:
         opener = OPENERS[self._type[number]]
@@ -151,7 +152,7 @@ class _Portion:
             created_at=iso_time(created_s),
             last_accessed=sql_time(int(BASE_S - chance[7] * (BASE_S - created_s))) if accesses else None,
             access_count=accesses,
-            pinned=int(chance[7] < 0.005),
+            pinned=int(chance[3] > 0.98),
             is_deleted=int(deleted),
             deleted_at=iso_time(BASE_S - int(chance[6] * 20 * 86_400)) if deleted else None,
             content_hash=digest,

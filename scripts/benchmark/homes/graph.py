@@ -44,7 +44,7 @@ class Graph:
                 known.append(memory.id)
 
     def write(self, database: Connection) -> None:
-        rng = random.Random(f"graph {self.seed}")  # noqa: S311  (no secret)
+        rng = random.Random(f"graph {self.seed}")
         counts = dict.fromkeys(self.entities, 0)
         for _, name in self.mentions:
             counts[name] += 1

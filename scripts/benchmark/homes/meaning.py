@@ -2,7 +2,7 @@
 
 All texts share a direction (embedding spaces are anisotropic), each topic has one, each word has one near its topic's.
 A text is the weighted sum of its words, so texts that share rare words are near, texts of one topic nearer than others,
-and no two distances are equal. Measured on 10,000 memories: mean cosine of any two 0.3, of two of one topic 0.6.
+and no two distances are equal. Of 10,000 memories two have a cosine of 0.26 as a rule, of one topic 0.73.
 """
 
 from __future__ import annotations
@@ -83,4 +83,5 @@ def meaning(seed: int) -> Meaning:
 
 def _unit(vectors: Vectors) -> Vectors:
     lengths = np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
-    return (vectors / lengths).astype(np.float32)
+    unit: Vectors = (vectors / lengths).astype(np.float32)
+    return unit

@@ -45,20 +45,22 @@ TOPIC_WORDS: Final = (
     "telescope galaxy eclipse observatory comet orbit nebula eyepiece",
     "insurance contract lawyer lease landlord clause deposit signature",
 )
-FUNCTION_WORDS: Final = (
-    "the to and of in for with on is that we it as be this not by from when are should was use after before because only "
-    "until into over always never new first last more than same each about still every without between during also but "
-    "has have can will must may now again soon later here there which who what so if or at an a"
-).split()
-PEOPLE: Final = (
-    "Ada Bilal Chiara Dmitri Elif Farah Goran Hana Ines Jonas Kenji Leila Mateo Nadia Omar Priya Quentin Rosa Sven Tomas "
-    "Ulrike Valentina Wanjiru Xin Yusuf Zoë Søren Łukasz Béatrice Jürgen 美咲 Наташа"
-).split()
-PROJECTS: Final = (
-    "atlas beacon corvid driftwood ember fjord gristmill hollyhock isthmus juniper kestrel lodestar".split()
-)  # fmt: skip
-_ONSETS: Final = "b br c cl d dr f fl g gr h j k l m n p pl qu r s sh sk sl st t tr v w z".split()
-_VOWELS: Final = "a e i o u a e i o ai ou".split()
+_FUNCTION_WORDS: Final = (
+    "the to and of in for with on is that we it as be this not by from when are should was use after before because "
+    "only until into over always never new first last more than same each about still every without between during "
+    "also but has have can will must may now again soon later here there which who what so if or at an a"
+)
+_PEOPLE: Final = (
+    "Ada Bilal Chiara Dmitri Elif Farah Goran Hana Ines Jonas Kenji Leila Mateo Nadia Omar Priya Quentin Rosa Sven "
+    "Tomas Ulrike Valentina Wanjiru Xin Yusuf Zoë Søren Łukasz Béatrice Jürgen 美咲 Наташа"
+)
+_PROJECTS: Final = "atlas beacon corvid driftwood ember fjord gristmill hollyhock isthmus juniper kestrel lodestar"
+FUNCTION_WORDS: Final = _FUNCTION_WORDS.split()
+PEOPLE: Final = _PEOPLE.split()
+PROJECTS: Final = _PROJECTS.split()
+_ONSETS: Final = ("b", "br", "c", "cl", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "l", "m", "n", "p", "pl", "qu",
+                  "r", "s", "sh", "sk", "sl", "st", "t", "tr", "v", "w", "z")  # fmt: skip
+_VOWELS: Final = ("a", "e", "i", "o", "u", "a", "e", "i", "o", "ai", "ou")
 _CODAS: Final = ["", "", "", "", "", "", "n", "r", "l", "s", "m", "th", "nd"]
 TAIL_WORDS: Final = 240  # of each topic
 GENERAL_WORDS: Final = 4_000  # that any topic may use
@@ -85,7 +87,7 @@ class Vocabulary:
 
 @lru_cache(maxsize=2)
 def vocabulary(seed: int) -> Vocabulary:
-    rng = random.Random(f"words {seed}")  # noqa: S311  (no secret)
+    rng = random.Random(f"words {seed}")
     taken = {word for line in TOPIC_WORDS for word in line.split()} | set(FUNCTION_WORDS)
     topics = tuple((*line.split(), *_made_up(rng, TAIL_WORDS, taken)) for line in TOPIC_WORDS)
     return Vocabulary(topics, tuple(_made_up(rng, GENERAL_WORDS, taken)))
@@ -94,9 +96,12 @@ def vocabulary(seed: int) -> Vocabulary:
 def _made_up(rng: random.Random, count: int, taken: set[str]) -> list[str]:
     words: list[str] = []
     while len(words) < count:
-        syllables = [rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(rng.choice((2, 2, 2, 3)))]
-        word = "".join(syllables)
+        word = "".join(_syllable(rng) for _ in range(rng.choice((2, 2, 2, 3))))
         if word not in taken:
             taken.add(word)
             words.append(word)
     return words
+
+
+def _syllable(rng: random.Random) -> str:
+    return rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS)

@@ -1,0 +1,126 @@
+"""The log that Signet's users read: a line of JSON for each entry in `signet-<UTC date>.log`, and those entries live.
+
+Native answers write what the legacy daemon would have written, into the same file while it runs beside: a line is
+appended by one call, so lines of two processes never mix. The proxy's own log, for operators, is another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from native_routes.javascript import stringify, undefined
+from native_routes.js_dates import iso_text
+from native_routes.log_entries import newest_first
+from native_routes.outside import Clock
+
+FLUSH_EVERY_S: Final = 1.0
+MOST_WAITING: Final = 10_000  # entries; beyond it the disk has refused them for long, and the oldest are lost
+FILE_LIMIT_BYTES: Final = 10 * 1024 * 1024
+FILES_KEPT: Final = 5  # after a rotation, the newest
+
+Entry = Mapping[str, Any]
+Listener = Callable[[Entry], None]
+
+
+class DaemonLog:
+    """One for the process, used on the event loop. Entries are in the file a second later at most."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self.lost = 0
+        self.problem: str | None = None
+        self._folder = folder
+        self._clock = clock
+        self._waiting: list[Entry] = []
+        self._listeners: set[Listener] = set()
+        self._flushing: asyncio.Task[None] | None = None
+
+    def info(self, category: str, message: str, data: Mapping[str, Any] | None = None) -> None:
+        self._add("info", category, message, data)
+
+    def warn(self, category: str, message: str, data: Mapping[str, Any] | None = None) -> None:
+        self._add("warn", category, message, data)
+
+    def error(
+        self, category: str, message: str, error: Exception | None = None, data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Of an exception its kind and message are kept; what it went through stays in the proxy's own log."""
+        shown = undefined if error is None else {"name": type(error).__name__, "message": str(error)}
+        self._add("error", category, message, data, shown)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` for every entry from now on, until the returned function is called."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    async def close(self) -> None:
+        """Write what waits."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._flushing
+        await self._flush()
+
+    def _add(
+        self, level: str, category: str, message: str, data: Mapping[str, Any] | None, error: Any = undefined
+    ) -> None:
+        now = iso_text(self._clock.now_ms())
+        entry: dict[str, Any] = {"timestamp": now, "level": level, "category": category, "message": message}
+        entry |= {} if data is None else {"data": data}
+        entry |= {} if error is undefined else {"error": error}
+        for listener in tuple(self._listeners):
+            listener(entry)
+        self._waiting.append(entry)
+        if len(self._waiting) > MOST_WAITING:
+            self.lost += 1
+            del self._waiting[0]
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.get_running_loop().create_task(self._flush_soon())
+
+    async def _flush_soon(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(FLUSH_EVERY_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """What cannot be written waits for the next time."""
+        entries, self._waiting = self._waiting, []
+        if not entries:
+            return
+        try:
+            await asyncio.to_thread(_append, self._folder, entries)
+        except OSError as error:
+            self.problem = str(error)
+            self._waiting = entries + self._waiting
+        else:
+            self.problem = None
+
+
+def _append(folder: Path, entries: list[Entry]) -> None:
+    """Each entry into the file of its day. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    by_day: dict[str, list[bytes]] = {}
+    for entry in entries:
+        by_day.setdefault(entry["timestamp"][:10], []).append(stringify(entry).encode() + b"\n")
+    for day, lines in by_day.items():
+        path = folder / f"signet-{day}.log"
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(file, b"".join(lines))
+            is_full = os.fstat(file).st_size > FILE_LIMIT_BYTES
+        finally:
+            os.close(file)
+        if is_full:
+            _rotate(path, entries[-1]["timestamp"])
+
+
+def _rotate(path: Path, now: str) -> None:
+    """Set the file aside under the time, as legacy does, and remove the oldest. Raises OSError."""
+    path.rename(path.with_name(f"{path.stem}-{re.sub('[:.]', '-', now)}.log"))
+    for old in newest_first(path.parent)[FILES_KEPT:]:
+        old.unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""The two routes: what each request asks for, and the shape of its reply."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Final, Protocol
+
+from native_routes.actor import actor_of
+from native_routes.coercion import optional_text
+from native_routes.database import ConstraintViolated, Reader
+from native_routes.declaration import NativeRequest
+from native_routes.javascript import undefined
+from native_routes.js_values import UnbindableError
+from native_routes.json_object import read_object
+from native_routes.memory_config import EmbeddingConfig, MemoryConfig
+from native_routes.memory_history import Mutation
+from native_routes.modify.batch import Batch, read_entry, told
+from native_routes.modify.change import Change, NewVector, change_memory
+from native_routes.modify.patch import Patch, read_patch
+from native_routes.mutation_request import read_if_version, read_memory_id, read_reason, unfrozen
+from native_routes.outside import Clock, now_text
+from native_routes.project_scope import check_project
+from native_routes.reply import Refusal, Reply, json_reply, text_reply
+from native_routes.writer import Writer
+
+if TYPE_CHECKING:
+    from native_routes.embedders import Embedder
+
+MOST_PATCHES: Final = 200
+# A token without a subject, a model's name that is no text: legacy's statement throws.
+THROWN: Final = text_reply("Internal Server Error", 500)
+REFUSED: Final[Mapping[str, tuple[int, str]]] = {
+    "not_found": (404, "Not found"),
+    "deleted": (409, "Cannot modify deleted memory"),
+    "version_conflict": (409, "Version conflict"),
+    "duplicate_content_hash": (409, "Duplicate content hash"),
+}
+
+
+class Context(Protocol):
+    @property
+    def reader(self) -> Reader: ...
+    @property
+    def writer(self) -> Writer: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def config(self) -> Callable[[], Awaitable[MemoryConfig]]: ...
+    @property
+    def embedder(self) -> Embedder: ...
+
+
+async def modify_memory(request: NativeRequest) -> Reply:
+    """One memory changed. Legacy: PATCH /api/memory/:id."""
+    context = _context(request)
+    await check_project(request, context.reader)
+    payload = await read_object(request)
+    memory_id = read_memory_id(request)
+    reason, if_version, patch = read_reason(payload), read_if_version(payload), read_patch(payload)
+    config = await unfrozen(context.config)
+    vector = await _embed(context, patch, config.embedding)
+    mutation = Mutation(actor_of(request, payload.get("changed_by")), reason, now_text(context.clock), if_version)
+    change = Change(memory_id, patch, vector, mutation)
+    try:
+        outcome = await context.writer.run(lambda connection: change_memory(connection, change))
+    except (ConstraintViolated, UnbindableError):
+        return THROWN
+    status, error = REFUSED.get(outcome.status, (200, undefined))
+    return json_reply({**told(change, outcome), "error": error}, status)
+
+
+async def modify_memories(request: NativeRequest) -> Reply:
+    """Up to 200 memories changed, one after the other. Legacy: POST /api/memory/modify.
+
+    What throws ends the request; what was written before the last wait for the embedder stays.
+    """
+    context, payload = _context(request), await read_object(request)
+    entries = payload.get("patches")
+    if not isinstance(entries, list) or not entries:
+        raise Refusal(400, "patches[] is required")
+    if len(entries) > MOST_PATCHES:
+        raise Refusal(400, f"patches[] exceeds maximum batch size ({MOST_PATCHES})")
+    config = await unfrozen(context.config)
+    actor, at = actor_of(request, payload.get("changed_by")), now_text(context.clock)
+    batch = Batch(context.writer)
+    try:
+        for entry in entries:
+            memory_id = optional_text(entry.get("id")) if isinstance(entry, dict) else None
+            try:
+                reason, if_version, patch = read_entry(entry, memory_id, payload)
+            except Refusal as refusal:
+                batch.refuse(memory_id, refusal.error)
+                continue
+            assert memory_id is not None
+            if _wants_vector(patch, config.embedding):
+                await batch.write()
+            vector = await _embed(context, patch, config.embedding)
+            batch.add(Change(memory_id, patch, vector, Mutation(actor, reason, at, if_version)))
+        await batch.write()
+    except (ConstraintViolated, UnbindableError):
+        return THROWN
+    updated = sum(result["status"] == "updated" for result in batch.results)
+    return json_reply({"total": len(batch.results), "updated": updated, "results": batch.results})
+
+
+def _wants_vector(patch: Patch, config: EmbeddingConfig) -> bool:
+    return patch.content is not None and config.provider != "none"
+
+
+async def _embed(context: Context, patch: Patch, config: EmbeddingConfig) -> NewVector | None:
+    """The vector of new content, asked for also when the memory will turn out to be missing or to have it already."""
+    if patch.content is None or not _wants_vector(patch, config):
+        return None
+    await asyncio.to_thread(importlib.import_module, "native_routes.embedders")  # at first it imports numpy: 0.1 s
+    vector = await context.embedder.embed(patch.content.storage, config)
+    return None if vector is None else NewVector(vector.tobytes(), len(vector), config.model)
+
+
+def _context(request: NativeRequest) -> Context:
+    context: Context = request.context
+    return context

@@ -1,0 +1,193 @@
+"""The routes of secrets. A value leaves this process in the environment of a command, and in no reply."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from native_routes.daemon_log import DaemonLog
+from native_routes.declaration import LeftToLegacy, NativeRequest
+from native_routes.js_values import to_text, truthy
+from native_routes.outside import Clock, now_text
+from native_routes.reply import Refusal, Reply, json_reply
+from native_routes.request_body import read_json
+from native_routes.secrets.running import CommandError, Limits, run_command
+from native_routes.secrets.sealing import UnsealError, machine_key, seal, unseal
+from native_routes.secrets.store import NAME, SecretsFile, StoreError
+
+REFERENCE = "op://"  # to an item of 1Password
+REFERENCE_TOKEN = "OP_SERVICE_ACCOUNT_TOKEN"
+T = TypeVar("T")
+
+
+class Context(Protocol):
+    """`secrets_lock` is held by whoever writes the file, forwarded requests included."""
+
+    @property
+    def home_path(self) -> Path: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def environment(self) -> Mapping[str, str]: ...
+    @property
+    def secrets_lock(self) -> asyncio.Lock: ...
+    @property
+    def command_limits(self) -> Limits: ...
+    @property
+    def daemon_log(self) -> DaemonLog: ...
+
+
+class SecretError(Exception):
+    """A secret cannot be had; the message is legacy's."""
+
+
+async def list_secrets(request: NativeRequest) -> Reply:
+    """Names, oldest first. Legacy: GET /api/secrets."""
+    context: Context = request.context
+    try:
+        return json_reply({"secrets": await _with_store(context, lambda store: store.names)})
+    except (StoreError, OSError) as error:
+        context.daemon_log.error("secrets", "Failed to list secrets", error)
+        raise Refusal(500, "Failed to list secrets") from error
+
+
+async def put_secret(request: NativeRequest) -> Reply:
+    """Store or replace one. Legacy: POST /api/secrets/:name. Differs: the file is written whole, and one at a time."""
+    context: Context = request.context
+    name, value = request.params["name"], await _value(request)
+    if not isinstance(value, str) or not value:
+        raise Refusal(400, "value is required")
+    if not NAME.fullmatch(name):
+        raise Refusal(400, f"Invalid secret name '{name}'. Use letters, digits, and underscores only.")
+    try:
+        key = await asyncio.to_thread(machine_key, context.environment)
+        sealed, now = seal(value, key), now_text(context.clock)
+        async with context.secrets_lock:
+            await _with_store(context, lambda store: store.put(name, sealed, now))
+    except (StoreError, OSError) as error:
+        context.daemon_log.error("secrets", "Failed to store secret", error, {"name": name})
+        raise Refusal(400, str(error)) from error
+    context.daemon_log.info("secrets", "Secret stored", {"name": name})
+    return json_reply({"success": True, "name": name})
+
+
+async def remove_secret(request: NativeRequest) -> Reply:
+    """Remove one. Legacy: DELETE /api/secrets/:name."""
+    context: Context = request.context
+    name = request.params["name"]
+
+    def remove(store: SecretsFile) -> bool:
+        if not store.holds(name):
+            return False
+        store.remove(name)
+        return True
+
+    try:
+        async with context.secrets_lock:
+            removed = await _with_store(context, remove)
+    except (StoreError, OSError) as error:
+        context.daemon_log.error("secrets", "Failed to delete secret", error, {"name": name})
+        raise Refusal(500, str(error)) from error
+    if not removed:
+        raise Refusal(404, f"Secret '{name}' not found")
+    context.daemon_log.info("secrets", "Secret deleted", {"name": name})
+    return json_reply({"success": True, "name": name})
+
+
+async def run_with_secrets(request: NativeRequest) -> Reply:
+    """Run a command with the secrets that the body names. Legacy: POST /api/secrets/exec."""
+    asked = await _asked(request)
+    if not asked.secrets:
+        raise Refusal(400, "secrets map is required")
+    return await _run(request.context, asked, {"secretCount": len(asked.secrets)}, None)
+
+
+async def run_with_secret(request: NativeRequest) -> Reply:
+    """Run a command with one secret, under its own name or as the body says. Legacy: POST /api/secrets/:name/exec."""
+    name = request.params["name"]
+    asked = await _asked(request, {name: name})
+    return await _run(request.context, asked, {"name": name}, {"name": name})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    command: str
+    secrets: Mapping[str, Any]  # name of the variable -> name of the secret
+
+
+async def _asked(request: NativeRequest, usual: Mapping[str, Any] | None = None) -> _Asked:
+    try:
+        body = await read_json(request)
+    except ValueError as error:
+        raise Refusal(500, f"JSON Parse error: {error}") from error
+    if body is None:
+        raise Refusal(500, "null is not an object (evaluating 'body.command')")
+    fields = body if isinstance(body, dict) else {}
+    if not truthy(fields.get("command")):
+        raise Refusal(400, "command is required")
+    named = fields.get("secrets")
+    return _Asked(to_text(fields["command"]), (usual or {}) if named is None else _own_entries(named))
+
+
+async def _run(context: Context, asked: _Asked, done: Mapping[str, Any], failed: Mapping[str, Any] | None) -> Reply:
+    """Whatever the exit code. `done` and `failed` go into the log. Differs: see `running.py`."""
+    try:
+        key = await asyncio.to_thread(machine_key, context.environment)
+        values = await _with_store(context, lambda store: _resolve(store, key, asked.secrets))
+        outcome = await run_command(
+            asked.command,
+            {**context.environment, **values},
+            values.values(),
+            folder=context.home_path,
+            limits=context.command_limits,
+        )
+    except (SecretError, StoreError, UnsealError, CommandError, OSError) as error:
+        context.daemon_log.error("secrets", "exec_with_secrets failed", error, failed)
+        raise Refusal(500, str(error)) from error
+    context.daemon_log.info("secrets", "exec_with_secrets completed", {**done, "code": outcome.code})
+    return json_reply({"stdout": outcome.stdout, "stderr": outcome.stderr, "code": outcome.code})
+
+
+def _resolve(store: SecretsFile, key: bytes, names: Mapping[str, Any]) -> dict[str, str]:
+    """Variable -> value, in order; the first that cannot be had fails all. Raises SecretError and others."""
+    return {variable: _open(store, key, name) for variable, name in names.items()}
+
+
+def _open(store: SecretsFile, key: bytes, name: Any) -> str:
+    if not isinstance(name, str):
+        raise SecretError("name.startsWith is not a function. (In 'name.startsWith(\"op://\")', it is undefined)")
+    if name.startswith(REFERENCE):
+        if store.holds(REFERENCE_TOKEN):
+            raise LeftToLegacy  # only 1Password's own library can ask for it
+        name = REFERENCE_TOKEN
+    try:
+        return unseal(store.sealed(name), key)
+    except KeyError:
+        raise SecretError(f"Secret '{name}' not found") from None
+
+
+async def _value(request: NativeRequest) -> Any:
+    try:
+        body = await read_json(request)
+    except ValueError as error:
+        raise Refusal(400, f"JSON Parse error: {error}") from error
+    if body is None:
+        raise Refusal(400, "null is not an object (evaluating 'body.value')")
+    return body.get("value") if isinstance(body, dict) else None
+
+
+def _own_entries(value: Any) -> dict[str, Any]:
+    """`Object.entries(value)`."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, str | list):
+        return {str(place): item for place, item in enumerate(value)}
+    return {}
+
+
+async def _with_store(context: Context, work: Callable[[SecretsFile], T]) -> T:
+    path = context.home_path / ".secrets" / "secrets.enc"
+    return await asyncio.to_thread(lambda: work(SecretsFile(path)))

@@ -1,0 +1,102 @@
+"""The file of sealed secrets: read for every request, as another process may have written it, and written whole.
+
+`{"version": 1, "secrets": {NAME: {"ciphertext", "created", "updated"}}}`; whatever else stands in it is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from native_routes.javascript import stringify
+from native_routes.json_text import parse_json
+from native_routes.request_body import body_text
+from native_routes.whole_file import replace_file
+
+NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Legacy asks with `in` whether a name is stored; every JavaScript object has these.
+INHERITED: Final = frozenset({
+    "constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable", "toLocaleString", "toString", "valueOf",
+    "__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__",
+})  # fmt: skip
+_INDENT: Final = "  "
+
+
+class StoreError(Exception):
+    """The file is JSON of another shape; the message is the JavaScript engine's, as legacy repeats it."""
+
+
+class SecretsFile:
+    """One reading of the file. Everything here blocks on the disk and raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        """An unreadable or missing file holds nothing, as in legacy."""
+        self._path = path
+        self._content: Any = {"version": 1, "secrets": {}}
+        self._damaged: bytes | None = None
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return
+        try:
+            self._content = parse_json(body_text(data))
+        except (ValueError, RecursionError):
+            self._damaged = data
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._entries("store.secrets"))
+
+    def holds(self, name: str) -> bool:
+        return name in self._entries("store.secrets") or name in INHERITED
+
+    def sealed(self, name: str) -> Any:
+        """The sealed text, None where an entry has none. Raises KeyError for a name that is not there."""
+        entries = self._entries("store.secrets")
+        if name not in entries and name not in INHERITED:
+            raise KeyError(name)
+        entry = entries.get(name)
+        return entry.get("ciphertext") if isinstance(entry, dict) else None
+
+    def put(self, name: str, sealed: str, now: str) -> None:
+        """Add or replace, and write. A replaced one keeps its place and its `created`."""
+        entries = self._entries("store.secrets[name]")
+        old = entries.get(name)
+        created = old.get("created") if isinstance(old, dict) else None
+        if name != "__proto__":  # legacy stores it where JSON does not see it
+            entries[name] = {"ciphertext": sealed, "created": now if created is None else created, "updated": now}
+        self._write()
+
+    def remove(self, name: str) -> None:
+        self._entries("store.secrets").pop(name, None)
+        self._write()
+
+    def _entries(self, wanted: str) -> dict[str, Any]:
+        """`wanted` is what legacy's code evaluates when it fails."""
+        if self._content is None:
+            raise StoreError("null is not an object (evaluating 'store.secrets')")
+        entries = self._content.get("secrets") if isinstance(self._content, dict) else None
+        if not isinstance(entries, dict):
+            raise StoreError(f"undefined is not an object (evaluating '{wanted}')")
+        return entries
+
+    def _write(self) -> None:
+        """Differs: legacy overwrites what it could not read, and with it every secret; ours keeps it beside."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._damaged is not None:
+            os.replace(self._path, self._path.with_name(f"{self._path.name}.damaged"))
+        replace_file(self._path, pretty(self._content).encode(), mode=0o600)
+
+
+def pretty(value: Any, margin: str = "") -> str:
+    """`JSON.stringify(value, null, 2)`."""
+    inner = margin + _INDENT
+    if isinstance(value, dict) and value:
+        lines = [f"{inner}{json.dumps(key, ensure_ascii=False)}: {pretty(item, inner)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{margin}}}"
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(inner + pretty(item, inner) for item in value) + f"\n{margin}]"
+    return stringify(value)

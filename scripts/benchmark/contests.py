@@ -1,0 +1,106 @@
+"""What legacy and native are compared at: the requests, how many clients, and what is asked of native (DESIGN 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from scripts.benchmark import questions
+from scripts.benchmark.homes.build import HomeSpec
+from scripts.benchmark.questions import Questions
+from scripts.benchmark.rows import Budget
+
+Ask = Callable[[HomeSpec, str], Questions]
+MANY: Final = 10
+AGAIN: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class LoadKind:
+    """`per_s` and `p99` are budgets by number of memories: native's figure as a multiple of legacy's."""
+
+    name: str
+    clients: int
+    ask: Ask
+    per_s: Mapping[int, Budget] = field(default_factory=dict)
+    p99: Mapping[int, Budget] = field(default_factory=dict)
+    percentiles: tuple[int, ...] = (50, 95, 99)
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """`main` is the load under which stalls and memory are looked at; `new` are keys that differ in every answer."""
+
+    name: str
+    group: str
+    sizes: tuple[int, ...]
+    main: LoadKind
+    others: tuple[LoadKind, ...]
+    new: frozenset[str] = frozenset()
+    writes: bool = False
+
+    @property
+    def loads(self) -> tuple[LoadKind, ...]:
+        return (self.main, *self.others)
+
+
+def _at_least(times: float) -> Budget:
+    return Budget(times, at_most=False)
+
+
+RECALL: Final = Contest(
+    name="recall",
+    group="recall",
+    sizes=(1_000, 10_000, 100_000),
+    main=LoadKind(
+        f"{MANY} clients",
+        MANY,
+        questions.recalls,
+        per_s={10_000: _at_least(10), 100_000: _at_least(20)},
+        p99={10_000: Budget(0.1)},
+    ),
+    others=(
+        LoadKind("1 client", 1, questions.recalls),
+        LoadKind(f"{MANY} clients, {AGAIN} queries again and again", MANY, questions.again(questions.recalls, AGAIN)),
+    ),
+)
+SEARCH: Final = Contest(
+    name="search",
+    group="recall",
+    sizes=(10_000, 100_000),
+    main=LoadKind(f"{MANY} clients", MANY, questions.searches, per_s={10_000: _at_least(4)}),
+    others=(
+        LoadKind("1 client", 1, questions.searches),
+        LoadKind(
+            f"words of many memories, {MANY} clients", MANY, questions.common_searches, per_s={10_000: _at_least(4)}
+        ),
+    ),
+)
+LIST: Final = Contest(
+    name="list",
+    group="memories",
+    sizes=(10_000,),
+    main=LoadKind(f"first page, {MANY} clients", MANY, questions.first_page, per_s={10_000: _at_least(1.2)}),
+    others=(
+        LoadKind("first page, 1 client", 1, questions.first_page),
+        LoadKind(f"pages from anywhere, {MANY} clients", MANY, questions.pages),
+    ),
+)
+REMEMBER: Final = Contest(
+    name="remember",
+    group="remember",
+    sizes=(10_000,),
+    main=LoadKind(f"{MANY} clients", MANY, questions.remembers, per_s={10_000: _at_least(3)}),
+    others=(LoadKind("1 client", 1, questions.remembers),),
+    new=frozenset({"id"}),
+    writes=True,
+)
+GROWTH: Final = Contest(
+    name="growth",
+    group="recall",
+    sizes=(1_000, 3_000, 10_000, 30_000, 100_000, 300_000),
+    main=LoadKind(f"recall, {MANY} clients", MANY, questions.recalls, percentiles=(50,)),
+    others=(LoadKind("recall, 1 client", 1, questions.recalls, percentiles=(50,)),),
+)
+CONTESTS: Final = {contest.name: contest for contest in (RECALL, SEARCH, LIST, REMEMBER, GROWTH)}

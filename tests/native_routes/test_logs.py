@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from native_routes.daemon_log import FILES_KEPT, DaemonLog
+from native_routes.log_entries import newest_first
+from native_routes.logs.handlers import CONNECTED, stream_entries
+from native_routes.reply import Stream
+from tests.native_routes.asking import Head, StoppedClock, ask, value
+
+
+@dataclass
+class Context:
+    logs_path: Path
+    clock: StoppedClock = field(default_factory=StoppedClock)
+    events: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.daemon_log = DaemonLog(self.logs_path, self.clock)
+
+    async def legacy_events(self, target: bytes) -> AsyncGenerator[bytes, None]:
+        for event in self.events:
+            yield event
+        await asyncio.Event().wait()
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return Context(tmp_path / "logs")
+
+
+def write(context: Context, day: str, *entries: dict[str, Any], suffix: str = "") -> None:
+    context.logs_path.mkdir(exist_ok=True)
+    lines = "".join(f"{json.dumps({'timestamp': f'{day}T00:00:00.000Z', **entry})}\n" for entry in entries)
+    (context.logs_path / f"signet-{day}{suffix}.log").write_text(lines)
+
+
+async def messages(context: Context, query: str = "") -> list[str]:
+    reply = value(await ask(context, "GET", f"/api/logs{query}"))
+    assert reply["count"] == len(reply["logs"])
+    return [entry["message"] for entry in reply["logs"]]
+
+
+async def test_entries_of_all_days_come_oldest_first(context: Context) -> None:
+    write(context, "2020-01-02", {"message": "b"}, {"message": "c"})
+    write(context, "2020-01-01", {"message": "a"})
+    write(context, "2020-01-03", {"message": "not of this log"}, suffix="x")
+
+    assert await messages(context) == ["a", "b", "c"]
+
+
+async def test_the_tail_is_taken_before_it_is_filtered(context: Context) -> None:
+    entries = [{"message": str(n), "category": "tea" if n < 3 else "milk"} for n in range(10)]
+    write(context, "2020-01-01", *entries)
+
+    assert await messages(context, "?category=tea&limit=3") == []
+    assert await messages(context, "?category=tea&limit=4") == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("?limit=0", []), ("?limit=-1", []), ("?limit=abc", ["a", "b", "c"]), ("?limit=2.9", ["b", "c"]),
+        ("?level=warn", ["b", "c"]), ("?level=none", ["a", "b", "c"]), ("?category=tea", ["a"]),
+        ("?since=2020-01-02", []), ("?since=garbage", ["a", "b", "c"]), ("?since=2019", ["a", "b", "c"]),
+    ],
+)  # fmt: skip
+async def test_bounds_and_filters_are_legacys(context: Context, query: str, found: list[str]) -> None:
+    write(
+        context, "2020-01-01",
+        {"message": "a", "level": "info", "category": "tea"},
+        {"message": "b", "level": "warn"},
+        {"message": "c", "level": "error"},
+    )  # fmt: skip
+
+    assert await messages(context, query) == found
+
+
+async def test_what_is_no_entry_is_left_out(context: Context) -> None:
+    context.logs_path.mkdir()
+    (context.logs_path / "signet-2020-01-01.log").write_bytes(b'{"message":"a"}\nhalf {\n\n\xff\xfe\n{"message":"b"}')
+
+    assert await messages(context) == ["a", "b"]
+
+
+async def test_without_a_folder_there_are_no_entries(context: Context) -> None:
+    assert await messages(context) == []
+
+
+async def test_our_entries_are_in_the_file_and_read_back(context: Context) -> None:
+    context.daemon_log.info("memory", "Memory saved", {"id": "m1", "pinned": False})
+    context.daemon_log.error("memory", "Recall failed", ValueError("why"))
+    await context.daemon_log.close()
+
+    lines = (context.logs_path / "signet-2026-11-21.log").read_text().splitlines()
+    assert lines[0] == (
+        '{"timestamp":"2026-11-21T04:06:40.000Z","level":"info","category":"memory","message":"Memory saved",'
+        '"data":{"id":"m1","pinned":false}}'
+    )
+    assert json.loads(lines[1])["error"] == {"name": "ValueError", "message": "why"}
+    assert await messages(context) == ["Memory saved", "Recall failed"]
+
+
+async def test_entries_that_cannot_be_written_wait_for_the_disk(context: Context) -> None:
+    context.logs_path.write_text("a file where the folder should be")
+    context.daemon_log.info("memory", "kept")
+    await context.daemon_log.close()
+    assert "exists" in str(context.daemon_log.problem)
+
+    context.logs_path.unlink()
+    await context.daemon_log.close()
+
+    assert str(context.daemon_log.problem) == "None"
+    assert await messages(context) == ["kept"]
+
+
+async def test_a_full_file_is_set_aside_and_the_oldest_go(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("native_routes.daemon_log.FILE_LIMIT_BYTES", 100)
+    for _ in range(FILES_KEPT + 3):
+        context.clock.ms += 1
+        context.daemon_log.info("memory", "x" * 100)
+        await context.daemon_log.close()
+
+    names = [path.name for path in newest_first(context.logs_path)]
+    assert len(names) == FILES_KEPT
+    assert names[0] == "signet-2026-11-21-2026-11-21T04-06-40-008Z.log"
+
+
+async def test_the_stream_has_our_entries_and_legacys(tmp_path: Path) -> None:
+    theirs = b'data: {"message":"theirs"}\n\n'
+    context = Context(tmp_path, events=(CONNECTED, theirs))
+    request = Head("GET", b"/api/logs/stream")
+    stream = await stream_entries(type("Request", (), {"context": context, "head": request})())
+    assert isinstance(stream, Stream)
+    pieces = stream.pieces
+
+    assert await anext(pieces) == CONNECTED
+    assert await anext(pieces) == theirs
+    context.daemon_log.info("memory", "ours")
+    assert b'"message":"ours"' in await anext(pieces)
+    await pieces.aclose()
+    await context.daemon_log.close()

@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from native_routes.daemon_log import DaemonLog
+from native_routes.declaration import LeftToLegacy
+from native_routes.reply import Reply
+from native_routes.secrets.running import Limits, hider
+from native_routes.secrets.sealing import UnsealError, derive_key, seal, unseal
+from native_routes.secrets.store import pretty
+from tests.native_routes.asking import StoppedClock, ask, value
+
+# What libsodium-wrappers 0.8.2 makes of this machine's name and these texts, with the nonce 00 01 .. 17.
+MACHINE = "0123456789abcdef0123456789abcdef"
+KEY = "89668901ca038f2b54077c7155fd611822b64504672140c7ca6f8cdc6fd680f4"
+SEALED = {
+    "secret value 😀": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXy0nut+v/qignLJKHlMFCRGWeqaclIGSeWFnwWyo4MVz9",
+    "": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXoTjUCVXo5RcpMoBggH8kUw==",
+}
+
+
+@dataclass
+class Context:
+    home_path: Path
+    clock: StoppedClock = field(default_factory=StoppedClock)
+    environment: Mapping[str, str] = field(default_factory=lambda: {"PATH": os.environ["PATH"]})
+    secrets_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    command_limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        self.daemon_log = DaemonLog(self.home_path / "logs", self.clock)
+
+    @property
+    def file(self) -> Path:
+        return self.home_path / ".secrets" / "secrets.enc"
+
+
+@pytest.fixture
+async def context(tmp_path: Path) -> AsyncIterator[Context]:
+    context = Context(tmp_path)
+    yield context
+    await context.daemon_log.close()
+
+
+async def put(context: Context, name: str, text: Any) -> Reply:
+    return await ask(context, "POST", f"/api/secrets/{name}", json_body={"value": text})
+
+
+async def run(context: Context, command: str, **secrets: str) -> Any:
+    reply = await ask(context, "POST", "/api/secrets/exec", json_body={"command": command, "secrets": secrets})
+    return value(reply)
+
+
+async def names(context: Context) -> Any:
+    return value(await ask(context, "GET", "/api/secrets"))["secrets"]
+
+
+def test_the_key_and_the_sealed_texts_are_libsodiums() -> None:
+    key = derive_key(MACHINE)
+
+    assert key.hex() == KEY
+    for text, sealed in SEALED.items():
+        assert unseal(sealed, key) == text
+        assert unseal(seal(text, key), key) == text
+
+
+@pytest.mark.parametrize(
+    ("sealed", "problem"),
+    [
+        (None, "input cannot be null or undefined"),
+        ("not base64!", "invalid input"),
+        ("AAAA", "ciphertext is too short"),
+        ("A" * 80, "wrong secret key for the given ciphertext"),
+        (SEALED[""], "wrong secret key for the given ciphertext"),
+    ],
+)
+def test_what_cannot_be_unsealed_says_why(sealed: Any, problem: str) -> None:
+    with pytest.raises(UnsealError, match=problem):
+        unseal(sealed, derive_key("another machine"))
+
+
+async def test_a_stored_secret_reaches_a_command_and_never_its_output(context: Context) -> None:
+    await put(context, "TOKEN", "secret value 😀")
+
+    outcome = await run(context, 'test "$T" = "secret value 😀" && printf %s "$T" | wc -c; printf %s "$T"', T="TOKEN")
+
+    assert outcome == {"stdout": "17\n[REDACTED]", "stderr": "", "code": 0}
+    assert "secret value" not in context.file.read_text()
+
+
+async def test_the_log_tells_names_and_never_values(context: Context) -> None:
+    await put(context, "TOKEN", "secret value")
+    await run(context, "printf %s $T", T="TOKEN")
+    await ask(context, "POST", "/api/secrets/TOKEN/exec", json_body={"command": "exit 3"})
+    await ask(context, "DELETE", "/api/secrets/TOKEN")
+    await context.daemon_log.close()
+
+    text = (context.home_path / "logs" / "signet-2026-11-21.log").read_text()
+    entries = [json.loads(line) for line in text.splitlines()]
+    assert [(entry["message"], entry["data"]) for entry in entries] == [
+        ("Secret stored", {"name": "TOKEN"}),
+        ("exec_with_secrets completed", {"secretCount": 1, "code": 0}),
+        ("exec_with_secrets completed", {"name": "TOKEN", "code": 3}),
+        ("Secret deleted", {"name": "TOKEN"}),
+    ]
+    assert "secret value" not in text
+
+
+async def test_the_file_is_the_owners_alone_and_as_legacy_writes_it(context: Context) -> None:
+    await put(context, "b", "one")
+    await put(context, "A", "two")
+
+    text = context.file.read_text()
+    entry = json.loads(text)["secrets"]["b"]
+    assert stat.S_IMODE(context.file.stat().st_mode) == 0o600
+    assert entry["created"] == entry["updated"] == "2026-11-21T04:06:40.000Z"
+    assert text.startswith('{\n  "version": 1,\n  "secrets": {\n    "b": {\n      "ciphertext": "')
+    assert text == pretty(json.loads(text))
+    assert await names(context) == ["b", "A"]
+
+
+async def test_a_replaced_secret_keeps_its_place_and_its_creation(context: Context) -> None:
+    await put(context, "b", "one")
+    await put(context, "a", "two")
+    context.clock.ms += 1000
+    await put(context, "b", "three")
+
+    entry = json.loads(context.file.read_text())["secrets"]["b"]
+    assert await names(context) == ["b", "a"]
+    assert (entry["created"], entry["updated"]) == ("2026-11-21T04:06:40.000Z", "2026-11-21T04:06:41.000Z")
+    assert (await run(context, "test $B = three", B="b"))["code"] == 0
+
+
+async def test_what_else_stands_in_the_file_is_kept(context: Context) -> None:
+    context.file.parent.mkdir()
+    context.file.write_text('{"version":1,"secrets":{"10":{"x":1.50},"9":{}},"extra":[]}')
+
+    await put(context, "new", "v")
+
+    content = json.loads(context.file.read_text())
+    assert list(content["secrets"]) == ["9", "10", "new"]
+    assert content["secrets"]["10"] == {"x": 1.5}
+    assert content["extra"] == []
+
+
+async def test_twenty_secrets_stored_at_once_are_all_kept(context: Context) -> None:
+    await asyncio.gather(*(put(context, f"S{place}", "value") for place in range(20)))
+
+    assert sorted(await names(context)) == sorted(f"S{place}" for place in range(20))
+
+
+async def test_a_file_that_cannot_be_read_is_kept_beside_the_new_one(context: Context) -> None:
+    context.file.parent.mkdir()
+    context.file.write_text("half a fi")
+
+    assert await names(context) == []
+    await put(context, "A", "value")
+
+    assert await names(context) == ["A"]
+    assert context.file.with_name("secrets.enc.damaged").read_text() == "half a fi"
+
+
+async def test_a_file_of_another_shape_is_left_alone(context: Context) -> None:
+    context.file.parent.mkdir()
+    context.file.write_text("null")
+
+    listed, stored = await ask(context, "GET", "/api/secrets"), await put(context, "A", "v")
+    removed = await ask(context, "DELETE", "/api/secrets/A")
+
+    assert (listed.status, value(listed)) == (500, {"error": "Failed to list secrets"})
+    assert (stored.status, removed.status) == (400, 500)
+    assert value(stored) == {"error": "null is not an object (evaluating 'store.secrets')"}
+    assert context.file.read_text() == "null"
+
+
+async def test_a_removed_secret_is_gone_and_the_others_stay(context: Context) -> None:
+    await put(context, "A", "one")
+    await put(context, "B", "two")
+
+    removed, again = [await ask(context, "DELETE", "/api/secrets/A") for _ in range(2)]
+
+    assert value(removed) == {"success": True, "name": "A"}
+    assert (again.status, value(again)) == (404, {"error": "Secret 'A' not found"})
+    assert await names(context) == ["B"]
+
+
+@pytest.mark.parametrize("name", ["1a", "a-b", "a.b", "a%20b", "%C3%BC", "a%2Fb"])
+async def test_a_name_that_no_shell_takes_is_refused(context: Context, name: str) -> None:
+    reply = await put(context, name, "v")
+
+    assert reply.status == 400
+    assert value(reply)["error"].startswith("Invalid secret name '")
+    assert not context.file.exists()
+
+
+@pytest.mark.parametrize("text", ["", 5, None, [], True])
+async def test_a_value_that_is_no_text_is_refused(context: Context, text: Any) -> None:
+    reply = await put(context, "A", text)
+
+    assert (reply.status, value(reply)) == (400, {"error": "value is required"})
+
+
+async def test_a_secret_that_is_not_there_runs_nothing(context: Context) -> None:
+    outcome = await run(context, f"touch {context.home_path}/ran", A="NO_SUCH")
+
+    assert outcome == {"error": "Secret 'NO_SUCH' not found"}
+    assert not (context.home_path / "ran").exists()
+
+
+async def test_the_exit_code_is_the_commands_and_1_after_a_signal(context: Context) -> None:
+    await put(context, "A", "value")
+
+    assert (await run(context, "exit 7", A="A"))["code"] == 7
+    assert (await run(context, "kill -9 $$", A="A"))["code"] == 1
+
+
+async def test_a_command_that_reads_its_input_finds_its_end(context: Context) -> None:
+    await put(context, "A", "value")
+
+    assert await run(context, "cat; echo done", A="A") == {"stdout": "done\n", "stderr": "", "code": 0}
+
+
+def test_of_two_secrets_the_longer_is_hidden_first_and_short_ones_are_not() -> None:
+    hide = hider(["sec", "abcd", "secret", "secret value", "RED"])
+
+    assert hide("secret value, secret, abcd, sec") == "[REDACTED], [REDACTED], [REDACTED], sec"
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def until_gone(pid: int) -> None:
+    async with asyncio.timeout(5):
+        while is_running(pid):  # noqa: ASYNC110  # another process: nobody sets an event
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("limits", "problem"),
+    [
+        (Limits(seconds=0.2), "the command was ended after 0.2 s"),
+        (Limits(output_bytes=10_000), "the command printed more than 10000 bytes and was ended"),
+    ],
+)
+async def test_a_limit_ends_the_command_and_all_that_it_started(context: Context, limits: Limits, problem: str) -> None:
+    context.command_limits = limits
+    await put(context, "A", "value")
+
+    outcome = await run(context, f"sleep 60 & echo $! > {context.home_path}/pid; yes; wait", A="A")
+
+    assert outcome == {"error": problem}
+    await until_gone(int((context.home_path / "pid").read_text()))
+
+
+async def test_a_command_whose_caller_is_cancelled_is_ended(context: Context) -> None:
+    await put(context, "A", "value")
+    pid_path = context.home_path / "pid"
+    running = asyncio.ensure_future(
+        run(context, f"echo $$ > {pid_path}.new; mv {pid_path}.new {pid_path}; sleep 60", A="A")
+    )
+    async with asyncio.timeout(5):
+        while not pid_path.exists():  # noqa: ASYNC110  # another process: nobody sets an event
+            await asyncio.sleep(0.01)
+
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    await until_gone(int(pid_path.read_text()))
+
+
+async def test_a_reference_to_1password_is_left_to_legacy_once_it_has_a_token(context: Context) -> None:
+    assert await run(context, "true", A="op://vault/item") == {"error": "Secret 'OP_SERVICE_ACCOUNT_TOKEN' not found"}
+
+    await put(context, "OP_SERVICE_ACCOUNT_TOKEN", "token")
+    with pytest.raises(LeftToLegacy):
+        await run(context, "true", A="op://vault/item")

@@ -1,0 +1,69 @@
+"""Status and embeddings answered natively by a running proxy whose daemon hangs, dies and comes back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from proxy.legacy.find import STAND_IN_PATH
+from tests.proxy.running_proxy import RunningProxy
+
+ROUTES = (
+    *("/api/status", "/api/features", "/api/auth/whoami", "/api/auth/status", "/api/home/greeting"),
+    *("/api/embeddings", "/api/embeddings?vectors=true", "/api/embeddings/status", "/api/embeddings/health"),
+)
+QUIET = "embedding:\n  provider: none\nmemory:\n  pipelineV2:\n    predictor:\n      enabled: false\n"
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[RunningProxy]:
+    with RunningProxy(tmp_path, agent_yaml=QUIET, SIGNET_LEGACY_DAEMON=str(STAND_IN_PATH)) as running:
+        running.until_legacy("ready")
+        yield running
+
+
+def natively(proxy: RunningProxy, path: str) -> httpx.Response:
+    """The native answer, whatever the modes are."""
+    reply = proxy.get(path, **{"x-signet-route": "native"})
+    assert (reply.status_code, reply.headers["x-signet-served-by"]) == (200, "native"), reply.text
+    return reply
+
+
+def test_status_shows_the_proxy_and_what_legacy_alone_knows(proxy: RunningProxy) -> None:
+    shown = natively(proxy, "/api/status").json()
+    assert shown["pid"] == proxy.pid
+    assert proxy.url.endswith(f":{shown['port']}")
+    legacys = proxy.get("/api/status", **{"x-signet-route": "legacy"}).json()
+    assert shown["providerResolution"] == legacys["providerResolution"]
+    assert shown["update"] == legacys["update"]
+
+
+def test_every_route_answers_quickly_while_legacy_hangs_and_when_it_is_dead(proxy: RunningProxy) -> None:
+    before = {path: natively(proxy, path).json() for path in ROUTES}
+    pid = proxy.status()["legacy"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    took_s = []
+    for _ in range(6):
+        for path in ROUTES:
+            began_s = time.monotonic()
+            assert natively(proxy, path).json().keys() == before[path].keys()
+            took_s.append(time.monotonic() - began_s)
+    late = [duration_s for duration_s in took_s if duration_s > 0.2]
+    assert len(late) <= 10, "silence is waited for once for each target, and again after five seconds"
+    os.kill(pid, signal.SIGKILL)
+    for path in ROUTES:
+        assert natively(proxy, path).json().keys() == before[path].keys()
+
+
+def test_auth_status_is_told_to_whom_a_token_is_missing(tmp_path: Path) -> None:
+    team = f"{QUIET}auth:\n  mode: team\n"
+    with RunningProxy(tmp_path, agent_yaml=team, SIGNET_LEGACY_DAEMON=str(STAND_IN_PATH)) as proxy:
+        proxy.until_legacy("ready")
+        assert natively(proxy, "/api/auth/status").json() == {"mode": "team", "authenticated": False}
+        assert proxy.get("/api/features", **{"x-signet-route": "native"}).status_code == 401
