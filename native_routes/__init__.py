@@ -1,4 +1,4 @@
-"""Every route group. Order as the legacy daemon registered their routes, but for one: where two match, the first wins."""
+"""Every route group, in the order in which legacy registered their routes, but for one: the first match wins."""
 
 from __future__ import annotations
 

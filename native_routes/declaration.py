@@ -77,7 +77,7 @@ class Route:
     public: bool = False  # no token in any mode
     stricter: str | None = None  # why `needs` asks for more than the legacy daemon does
     ours: bool = False  # not a route of the legacy daemon
-    within_s: float | None = None  # time for the handler; None = the proxy's native_deadline_s
+    within_s: float | None = None  # time for the handler; None = the proxy's native_deadline_s, inf = any
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,7 @@ class RouteGroup:
     name: str
     phase: int
     routes: tuple[Route, ...]
+    ships_native: bool = False  # answered natively unless somebody asks for something else, where evidence holds
     remembers: frozenset[str] = frozenset()  # state in memory that only the side which answers has
     borrows: frozenset[str] = frozenset()  # state that stays in legacy's memory and is asked for
     reads: frozenset[str] = frozenset()  # tables; named when the group's SQL exists

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from native_routes import service_reply
 from native_routes.javascript import Undefined, number_text, stringify, trim, undefined
-from native_routes.js_dates import iso_text
+from native_routes.js_dates import iso_text, parse_date
 from native_routes.js_values import truthy
 from native_routes.memory_config import OPENAI_URL, EmbeddingConfig
 from native_routes.outside import Clock
@@ -97,13 +97,15 @@ class EmbeddingProvider:
     ) -> ProviderStatus:
         """What is known, or is found out now, which takes as long as the provider does; never raises for what it does.
 
-        `told` is legacy's own status, which counts where only legacy can know. Callers at the same time share a check.
+        `told` is legacy's own status: it counts while it is fresh, so that the provider is not asked by both of us, and
+        at any age where only legacy can know. Callers at the same time share a check.
         """
-        known = self.known(context.clock.now_ms())
+        now_ms = context.clock.now_ms()
+        if told is not None and (only_legacy_knows(config) or _is_fresh(told, now_ms)):
+            return _told(config, told)
+        known = self.known(now_ms)
         if known is not None:
             return known
-        if told is not None and only_legacy_knows(config):
-            return _told(config, told)
         if self._checking is None:
             check = self._check(context, config)
             self._checking = asyncio.get_running_loop().create_task(check, name="embedding provider")
@@ -148,6 +150,12 @@ def _api_key(config: EmbeddingConfig) -> str:
     if key.startswith(_STORED_KEYS):
         raise ServiceError("embedding.api_key names a stored secret, which only the legacy daemon can read")
     return key
+
+
+def _is_fresh(told: Mapping[str, Any], now_ms: int) -> bool:
+    checked_at = told.get("checkedAt")
+    checked_ms = parse_date(checked_at) if isinstance(checked_at, str) else None
+    return checked_ms is not None and 0 <= now_ms - checked_ms < KEPT_MS
 
 
 def _told(config: EmbeddingConfig, told: Mapping[str, Any]) -> ProviderStatus:

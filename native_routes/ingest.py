@@ -11,7 +11,7 @@ from typing import Any, Final
 from native_routes.content import NormalContent
 from native_routes.database import Connection
 from native_routes.js_values import bindable
-from native_routes.memory_vectors import index_vector, unindex_vectors
+from native_routes.memory_vectors import EMBEDDINGS_OF, index_vector, unindex_vectors
 from native_routes.outside import new_id
 from native_routes.query import Command, Query
 
@@ -148,8 +148,9 @@ def keep_vector(connection: Connection, memory: NewMemory, vector: bytes, model:
     Raises ConstraintViolated when a forgotten memory of this content still has its vector: there is one for each.
     """
     content = memory.content
-    unindex_vectors(connection, "memory", memory.id)
-    FORGET_VECTORS.run(connection, memory_id=memory.id)
+    if EMBEDDINGS_OF.all(connection, source_type="memory", source_id=memory.id):  # legacy's tracker was here meanwhile
+        unindex_vectors(connection, "memory", memory.id)
+        FORGET_VECTORS.run(connection, memory_id=memory.id)
     embedding_id = new_id()
     KEEP_VECTOR.run(
         connection,

@@ -82,12 +82,16 @@ def bindable(value: Any) -> SqlValue:
 
 
 def bound_text(text: str) -> str:
-    """What SQLite makes of the UTF-16 that Bun 1.4.2 hands to it: a first U+FEFF is a byte order mark and left out.
+    """The text that Bun hands to SQLite, as UTF-16 when it does not fit into Latin-1.
 
-    Any surrogate is taken for the first half of a pair, and the next unit, whatever it is, for the second. Differs:
-    one at the end becomes U+FFFD; Bun stores three bytes there that are no UTF-8.
+    SQLite takes a byte order mark from its head, and a swapped one for the order of what follows. A lone surrogate
+    swallows what follows it, and at the end it is U+FFFD: Bun 1.4.2 takes any surrogate for the first half of a pair
+    and the next unit, whatever it is, for the second.
     """
-    text = text.removeprefix("\ufeff")
+    if text[:1] == "\ufeff":
+        text = text[1:]
+    elif text[:1] == "\ufffe":
+        return text[1:].encode("utf-16-le", "surrogatepass").decode("utf-16-be", "replace")
     if not _SURROGATE.search(text):
         return text
     units = memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H").tolist()

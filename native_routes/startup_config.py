@@ -71,11 +71,20 @@ class StartupConfig:
 class _Kept:
     def __init__(self) -> None:
         self.config: StartupConfig | None = None
+        self.pid: int | None = None
 
 
-async def read_at_start(owner: Reader, home_path: Path, environment: Mapping[str, str]) -> StartupConfig:
-    """Read the configuration, which counts until the next call: to be made at each start of a daemon."""
+async def read_at_start(
+    owner: Reader, home_path: Path, environment: Mapping[str, str], pid: int | None = None
+) -> StartupConfig:
+    """Read the configuration, which counts until the next start; to be called whenever a daemon may have started.
+
+    For the same `pid` it is read once, however often that process was slow and came back; without one, at each call.
+    """
     state = kept(owner, _Kept)
+    if state.config is not None and pid is not None and pid == state.pid:
+        return state.config
+    state.pid = pid if pid is not None else state.pid
     state.config = await asyncio.to_thread(StartupConfig.load, home_path, environment)
     return state.config
 

@@ -20,6 +20,7 @@ from native_routes.database import (
     DatabaseError,
     DatabaseUnopened,
     DeadlineExceeded,
+    Reader,
     SqliteThread,
     VectorSearchUnavailable,
     load_vector_search,
@@ -43,6 +44,8 @@ WRITE_WITHIN_S: Final = 0.05  # how long answers wait for a lock that another pr
 WRITE_AT_MOST_S: Final = 5.0  # on a disk that is slow
 WRITE_AGAIN_S: Final = 0.25
 LAST_WRITE_S: Final = 2.0
+ASIDE_WITHIN_S: Final = 4.0
+ASIDE_WAITING: Final = 64
 
 
 class Books(Protocol):
@@ -77,6 +80,8 @@ class VectorSearch:
         self._no_vectors: str | None = None  # why the connection has no sqlite-vec
         self._thread: SqliteThread | None = None
         self._opening = asyncio.Lock()
+        self._aside = Reader(path, threads=1, waiting=ASIDE_WAITING)
+        self._is_aside_busy = False
         self._waiting: list[_Search] = []
         self._batches: asyncio.Task[None] | None = None
 
@@ -90,15 +95,31 @@ class VectorSearch:
         `nearest` are the `count` stored vectors nearest to `vector`, nearest first; [] without a vector, and where
         vectors cannot be searched or lengths do not fit. Raises DatabaseError.
         """
+        await self._open()
         if len(self._waiting) >= WAITING:
             raise DatabaseUnopened(f"{WAITING} searches are waiting already")
-        await self._open()
         searched = vector is not None and not math.isnan(count) and 0 < count <= MOST_NEIGHBOURS
         question = Nearest(vector, int(count)) if searched and vector is not None else None
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Search(question, work, answer))
         self._begin()
         return await answer
+
+    async def run_aside(self, work: Callable[[Connection], T]) -> T:
+        """What `work(connection)` returns, on a second thread, for what SQLite cannot stop in the middle.
+
+        Raises DeadlineExceeded after ASIDE_WITHIN_S, though the thread may go on and then keeps others waiting; or
+        another DatabaseError.
+        """
+
+        def noted(connection: Connection) -> T:
+            self._is_aside_busy = True
+            try:
+                return work(connection)
+            finally:
+                self._is_aside_busy = False
+
+        return await self._aside.run(noted, deadline_s=ASIDE_WITHIN_S)
 
     async def warm(self) -> None:
         """Read the vectors into memory now, so that the first search need not wait for it. Raises DatabaseError."""
@@ -109,6 +130,8 @@ class VectorSearch:
         """Answer what waits, write what is due, then close; the WAL stays as it is. Idempotent."""
         if self._batches is not None:
             await asyncio.wait([self._batches])
+        if not self._is_aside_busy:  # else its thread ends with the process, which must not wait for it
+            await self._aside.close()
         thread, self._thread = self._thread, None
         if thread is None:
             return

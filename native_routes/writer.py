@@ -40,6 +40,8 @@ from native_routes.database import (
 MOST_TOGETHER: Final = 64  # works in one transaction
 LONGEST_S: Final = 0.05  # no further work begins in a transaction that is this old: another process may wait for it
 FREE_SHARE: Final = 0.2  # of a transaction's time, for which the lock is then left free while more works wait
+SHORTEST_PAUSE_S: Final = 0.0005  # before the lock is asked for again; each pause is twice the one before
+LONGEST_PAUSE_S: Final = 0.01
 GRACE_S: Final = 0.25  # how long after its deadline a work waits to hear from the thread why
 # Pages kept, as they are needed. vec0 walks through a chunk of 1,024 vectors, 3 MB and more, at each insertion: with
 # SQLite's usual 2 MB that is hundreds of reads, and a vector takes 170 µs of processor time instead of 30.
@@ -265,7 +267,7 @@ class _WriteThread(SqliteThread):
 
     def _lock(self, connection: Connection, waiting: deque[_Work]) -> bool:
         """Begin a transaction. False when it cannot begin or nobody waits any more; then all have been told."""
-        asked_s = time.monotonic()
+        asked_s, patience_s = time.monotonic(), SHORTEST_PAUSE_S
         while waiting:
             try:
                 self._begin(connection)
@@ -273,7 +275,8 @@ class _WriteThread(SqliteThread):
             except DatabaseBusy as error:
                 self._locked_out = True
                 self._refuse_late(waiting, error)
-                time.sleep(random.uniform(0.001, 0.01))  # so that two who wait do not meet again and again
+                time.sleep(random.uniform(0.5, 1.0) * patience_s)  # so that two who wait do not meet again and again
+                patience_s = min(2 * patience_s, LONGEST_PAUSE_S)
             except DatabaseError as error:
                 while waiting:
                     self._refuse(waiting.popleft(), error)

@@ -15,7 +15,7 @@ from proxy.field_lines import Terms
 from proxy.forward import Failure, Forwarder, send_failure
 from proxy.legacy.stand_in import is_served
 from proxy.match import Match
-from proxy.native_run import DatabaseFault, Late, Raised, run_handler
+from proxy.native_run import SAFE_METHODS, DatabaseFault, Late, Left, Raised, run_handler
 from proxy.override import FIELD
 from proxy.reply_writer import send_reply, send_stream
 from proxy.services import Services
@@ -23,6 +23,7 @@ from proxy.shadow import Shadow
 from proxy.status_rewrite import Rewrite, with_status_rewrite
 
 SHOWS_PROCESS = frozenset({"/health", "/api/status"})  # pid, port and address of whoever answers
+ONEPASSWORD = "onepassword"
 UNCAUGHT = text_reply("Internal Server Error", 500)  # what legacy answers when a handler of its own throws
 
 log = structlog.get_logger(__name__)
@@ -61,7 +62,11 @@ class Answerer:
             terms = self._process_terms(match, claims, terms)
             if match.group is not None and override is None and self._cutover.mode(match.group.name) is Mode.SHADOW:
                 terms = await self._shadow.watch(exchange, match, claims, terms)
-            await self._forward(exchange, terms)
+            if match.group is not None and match.group.name == ONEPASSWORD and exchange.head.method not in SAFE_METHODS:
+                async with self._services.secrets_lock:  # legacy writes the file that native answers write too
+                    await self._forward(exchange, terms)
+            else:
+                await self._forward(exchange, terms)
 
     async def _forward(self, exchange: Exchange, terms: Terms) -> None:
         try:
@@ -93,6 +98,9 @@ class Answerer:
             kind = type(outcome.error).__name__
             self._note(match.group, f"database: {kind}", exchange, str(outcome.error))
             send_reply(exchange, UNCAUGHT, terms.grant)
+        elif isinstance(outcome, Left):
+            exchange.answered_by = "proxy"
+            await self._forward(exchange, self._process_terms(match, claims, terms))
         elif isinstance(outcome, Stream):
             await send_stream(exchange, outcome, terms.grant)
         else:

@@ -230,7 +230,12 @@ class Cutover:
         return [name for name in self._groups if name in wanted]
 
     def _wanted(self, name: str) -> Mode:
-        return self._desired.get(name, Mode.NATIVE if name in EXEMPT else Mode.LEGACY)
+        return self._desired[name] if name in self._desired else self._default(self._groups[name])
+
+    def _default(self, group: RouteGroup) -> Mode:
+        """Without evidence a group that ships native stays with legacy: nobody asked for it to be shadowed."""
+        is_native = group.name in EXEMPT or (group.ships_native and self._evidence(group) is None)
+        return Mode.NATIVE if is_native else Mode.LEGACY
 
     def _explained(self, name: str, members: tuple[str, ...], cap: Mode, hold: str) -> GroupMode:
         desired = self._wanted(name)

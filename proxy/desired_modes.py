@@ -5,7 +5,8 @@
       recall: native
       embeddings: shadow
 
-A group that is not named has its default: native for `health`, legacy for every other.
+A group that is not named has its default: native for `health` and for groups that ship native, where their evidence
+holds; legacy for every other.
 """
 
 from __future__ import annotations

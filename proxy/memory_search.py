@@ -7,24 +7,36 @@ forwards should not spend.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from native_routes.embedders import Embedder
+from native_routes.embedders import Embedder, EmbeddingError
 from native_routes.recall.access_tracking import AccessTracker
 from native_routes.recall.search import Searcher
+from native_routes.secrets.opening import SecretError, resolve
 from native_routes.vectors import VectorSearch
+from proxy.settings import Settings
 
 
 class MemorySearch:
     """One for the process; to be made on the event loop, and closed before the database's anchor is let go."""
 
-    def __init__(self, database_path: Path, environment: Mapping[str, str]) -> None:
-        self.embedder = Embedder(openai_api_key=environment.get("OPENAI_API_KEY", ""))
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._environment = environment
+        self.embedder = Embedder(
+            openai_api_key=environment.get("OPENAI_API_KEY", ""), resolve_secret=self._resolve_secret
+        )
         self.tracker = AccessTracker()
         self.searcher = Searcher(self.tracker)
-        self.vectors = VectorSearch(database_path, books=self.tracker)
+        self.vectors = VectorSearch(settings.database_path, books=self.tracker)
 
     async def close(self) -> None:
         """Write what is pending, then close."""
         await self.vectors.close()
         await self.embedder.close()
+
+    async def _resolve_secret(self, setting: str) -> str:
+        """Raises EmbeddingError."""
+        try:
+            return await resolve(self._settings.home_path, self._environment, setting)
+        except SecretError as error:
+            raise EmbeddingError(f"embedding.api_key: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeGuard, TypeVar
 
 from native_routes.database import Connection, DatabaseError, StatementError
-from native_routes.declaration import Claims, NativeRequest, Route, RouteGroup
+from native_routes.declaration import Claims, LeftToLegacy, NativeRequest, Route, RouteGroup
 from native_routes.reply import Answer, Refusal
 from proxy.exchange import BodyTooLargeError, ClientGoneError, Exchange
 from proxy.match import Match
@@ -52,7 +53,11 @@ class Late:
     may_have_effect: bool
 
 
-Outcome = Answer | Raised | DatabaseFault | Late
+class Left:
+    """The handler leaves this request to legacy, and has done nothing."""
+
+
+Outcome = Answer | Raised | DatabaseFault | Late | Left
 
 
 def only_reads(route: Route, method: str) -> bool:
@@ -87,7 +92,7 @@ async def run_handler(
     writes = None if reads else _WatchedContext(context)
     within_s = default_within_s if route.within_s is None else route.within_s
     try:
-        async with asyncio.timeout(within_s) as limit:
+        async with asyncio.timeout(None if within_s == math.inf else within_s) as limit:
             if reads:
                 exchange.when_gone(lambda: None if limit.expired() else limit.reschedule(exchange.loop.time()))
             return await route.handler(_request(exchange, match, claims, writes or context))
@@ -95,6 +100,8 @@ async def run_handler(
         return refusal.reply()
     except BodyTooLargeError:
         return Refusal(413, f"the request body is over {BODY_LIMIT_BYTES} bytes").reply()
+    except LeftToLegacy:
+        return Left()
     except ClientGoneError:
         raise
     except Exception as error:

@@ -100,7 +100,7 @@ class Services:
 
     async def read_startup_config(self) -> None:
         """Take over what counts from a daemon's start on, as configured now."""
-        await read_at_start(self.reader, self.home_path, self.environment)
+        await read_at_start(self.reader, self.home_path, self.environment, self.legacy.status.pid)
 
     @property
     def embedder(self) -> Embedder:
@@ -123,7 +123,7 @@ class Services:
         if self._memory_search is None:
             from proxy.memory_search import MemorySearch
 
-            self._memory_search = MemorySearch(self.settings.database_path, self.environment)
+            self._memory_search = MemorySearch(self.settings, self.environment)
         return self._memory_search
 
     @property

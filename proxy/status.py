@@ -61,6 +61,7 @@ async def status_document(services: Services) -> dict[str, Any]:
         "legacy": await _legacy(services),
         "cutover": _cutover_document(services),
         "degraded": [asdict(finding) for finding in services.degraded()],
+        "borrowed": [asdict(loan) for loan in services.borrower.borrowed()],
         "shadow": {"share": settings.shadow_share, "groups": services.tally.document()},
         "counters": {
             "replies": counters.totals(),

@@ -27,7 +27,7 @@ install_python_packages() {
     python=$(find_python) || exit 1
     printf 'signet-proxy: installing %s into .venv\n' "$lock" >&2
     [ -x .venv/bin/python ] || "$python" -m venv .venv || fail "cannot make .venv with $python"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock" >&2 ||
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock" >&2 ||
         fail "cannot install $lock; is a Python package index reachable?"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >&2 ||
         fail "cannot install this checkout into .venv"

@@ -9,6 +9,7 @@ from native_routes.diagnostics.queries import TABLES
 GROUP = RouteGroup(
     name="diagnostics",
     phase=2,
+    ships_native=True,
     routes=(
         Route("GET", "/api/diagnostics",         h.show_report, needs="diagnostics"),
         Route("GET", "/api/diagnostics/:domain", h.show_domain, needs="diagnostics"),

@@ -99,7 +99,11 @@ async def forget_document(request: NativeRequest) -> Reply:
     reason = query_parameter(request.head.target, "reason")
     if not reason:
         raise Refusal(400, "reason query parameter is required")
-    if await context.reader.run(_document, document_id) is None:
+    try:
+        document = await context.reader.run(_document, document_id)
+    except DatabaseError:
+        return text_reply("Internal Server Error", 500)  # legacy looks before it begins to catch
+    if document is None:
         raise Refusal(404, "Document not found")
     actor = actor_of(request, UNNAMED)
     forget = partial(

@@ -9,6 +9,7 @@ from native_routes.embeddings.queries import TABLES
 GROUP = RouteGroup(
     name="embeddings",
     phase=2,
+    ships_native=True,
     routes=(
         # needs=None: any valid token, as legacy; each of the four roles has recall anyway.
         Route("GET", "/api/embeddings",        h.list_embeddings),

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from native_routes.database import DatabaseError, Reader
 from native_routes.declaration import NativeRequest
-from native_routes.embedding_provider import EmbeddingProvider, only_legacy_knows
+from native_routes.embedding_provider import EmbeddingProvider
 from native_routes.embeddings.health_report import checks, report
 from native_routes.embeddings.listing import UnreadableEmbedding, page_body, read_page
 from native_routes.javascript import parse_int
@@ -62,8 +62,7 @@ async def show_health(request: NativeRequest) -> Reply:
     """Seven checks and their score; what the daemon says of any fault where the vectors cannot be read."""
     context = _context(request)
     config = (await context.config()).embedding
-    told = await context.borrow(STATUS_TARGET) if only_legacy_knows(config) else None
-    status = await _provider(context).status(context, config, told)
+    status = await _provider(context).status(context, config, await context.borrow(STATUS_TARGET))
     try:
         found = await context.reader.run(checks, config, status)
     except DatabaseError:

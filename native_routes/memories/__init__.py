@@ -9,6 +9,7 @@ from native_routes.memories.queries import TABLES
 GROUP = RouteGroup(
     name="memories",
     phase=2,
+    ships_native=True,
     routes=(
         # needs=None: any valid token may list, as legacy; each of the four roles has recall anyway.
         Route("GET", "/api/memories",           h.list_memories),

@@ -15,6 +15,7 @@ def _handler(name: str) -> Handler:
 GROUP = RouteGroup(
     name="pipeline",
     phase=2,
+    ships_native=True,
     routes=(
         # needs=None: legacy shows the pipeline to any valid token; a refresh only re-reads the list of models.
         Route("GET",  "/api/pipeline/status",             _handler("show_status")),

@@ -21,6 +21,7 @@ def _handler(name: str) -> Handler:
 GROUP = RouteGroup(
     name="recall",
     phase=2,
+    ships_native=True,
     routes=(
         Route("GET",  "/memory/search",     _handler("search"),       needs="recall"),
         Route("POST", "/api/memory/recall", _handler("recall"),       needs="recall"),

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, Protocol
 
-from native_routes.database import DatabaseError, DeadlineExceeded, Reader
+from native_routes.database import DatabaseError, Reader
 from native_routes.declaration import NativeRequest
 from native_routes.embedders import Embedder
 from native_routes.filters import UnusableFilterError
@@ -24,8 +24,8 @@ from native_routes.reply import Refusal, Reply, json_reply, text_reply
 from native_routes.vectors import VectorSearch
 
 FAILED: Final = {"error": "Recall failed", "results": []}
-LONG_QUERY: Final = 4_000  # characters; its words are searched under a deadline of their own
-LONG_QUERY_DEADLINE_S: Final = 4.0
+# Characters. FTS5 looks up every word in all memories before it scores the first, and cannot be stopped meanwhile.
+LONG_QUERY: Final = 400
 SIMILAR_FAILED: Final = {"error": "Similarity search failed", "results": []}
 
 
@@ -98,13 +98,15 @@ async def _recall(context: Context, wanted: RecallRequest) -> Reply:
 async def _keywords(context: Context, wanted: RecallRequest, config: MemoryConfig) -> Scored:
     """What the words of a long query find, nothing when that takes too long.
 
-    Differs: 100,000 words keep legacy busy for a minute, and nobody else is answered.
+    Differs: 1,000 common words keep legacy busy for seconds, 10,000 for minutes, and nobody else is answered.
     """
+    searcher = context.searcher
     try:
-        search = context.searcher.keywords
-        return await context.reader.run(search, wanted, config.search.top_k, deadline_s=LONG_QUERY_DEADLINE_S)
-    except DeadlineExceeded as error:
-        context.searcher.note_failure("keywords", error)
+        return await context.vectors.run_aside(
+            lambda connection: searcher.keywords(connection, wanted, config.search.top_k)
+        )
+    except DatabaseError as error:
+        searcher.note_failure("keywords", error)
         return Scored()
 
 
@@ -117,8 +119,12 @@ async def search(request: NativeRequest) -> Reply:
         except DatabaseError:
             return json_reply({"values": []})
     wanted = KeywordSearch.of(lambda name: query_parameter(target, name))
+    now_ms = context.clock.now_ms()
     try:
-        found = await context.reader.run(search_keywords, wanted, context.clock.now_ms())
+        if len(wanted.query) > LONG_QUERY:
+            found = await context.vectors.run_aside(lambda connection: search_keywords(connection, wanted, now_ms))
+        else:
+            found = await context.reader.run(search_keywords, wanted, now_ms)
     except DatabaseError:
         return json_reply({"results": [], "error": "Search failed"})
     return json_reply({"results": found})

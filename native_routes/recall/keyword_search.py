@@ -12,7 +12,7 @@ from native_routes.database import Connection, Query, StatementError, translated
 from native_routes.filters import Filter, build_filter
 from native_routes.javascript import parse_float, parse_int, trim
 from native_routes.js_dates import iso_text
-from native_routes.js_values import SqlValue, bindable
+from native_routes.js_values import SqlValue, bindable, bound_text
 from native_routes.stored_values import as_json, as_object
 
 DEFAULT_MATCHES: Final = 20
@@ -130,7 +130,9 @@ def search_keywords(connection: Connection, wanted: KeywordSearch, now_ms: int) 
         limit = _limit(wanted.limit, DEFAULT_MATCHES)
         try:
             with translated():
-                found = match_query(wanted.filter.sql).all(connection, query=wanted.query, limit=limit, **values)
+                found = match_query(wanted.filter.sql).all(
+                    connection, query=bound_text(wanted.query), limit=limit, **values
+                )
             return [as_object(row) for row in found]
         except StatementError:
             # Not FTS5 syntax: look for the text itself.

@@ -12,6 +12,7 @@ import numpy as np
 from native_routes.database import Connection, Query
 from native_routes.embedders import Vector
 from native_routes.hybrid_ranking import round_to_2, slice_end
+from native_routes.js_values import bindable, bound_text
 from native_routes.recall.queries import NEAR_MEMORIES
 from native_routes.stored_values import as_json
 from native_routes.tags import parse_tags_field
@@ -47,7 +48,7 @@ SIMILAR: Final = Query(
 
 def find_anchor(connection: Connection, memory: str) -> Vector | None:
     """The vector of a memory, None when it has none. Raises ValueError when its bytes are no whole float32 numbers."""
-    found = ANCHOR.one(connection, id=memory)
+    found = ANCHOR.one(connection, id=bound_text(memory))
     return None if found is None else np.frombuffer(found.vector, dtype="<f4")
 
 
@@ -61,7 +62,7 @@ def load_similar(
     if not nearest:
         return []  # the tables of vectors may be missing
     rowids = json.dumps([near.rowid for near in nearest])
-    hits = [hit for hit in NEAR_MEMORIES.all(connection, rowids=rowids, type=type_) if hit.id != memory]
+    hits = [hit for hit in NEAR_MEMORIES.all(connection, rowids=rowids, type=bindable(type_)) if hit.id != memory]
     shown = hits[: slice_end(count, len(hits))]
     found = SIMILAR.all(connection, ids=json.dumps([hit.id for hit in shown]))
     rows = {row.id: row for row in found}

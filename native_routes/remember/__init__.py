@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from native_routes.declaration import Handler, Route, RouteGroup
@@ -22,9 +23,10 @@ GROUP = RouteGroup(
     name="remember",
     phase=3,
     routes=(
-        Route("POST", "/api/memory/remember", _handler("remember"), needs="remember"),
-        Route("POST", "/api/memory/save",     _handler("save"),     needs="remember"),
-        Route("POST", "/api/hook/remember",   _handler("save"),     needs="remember"),
+        # within_s: an embedder may take 30 s for each piece of a long text, and legacy waits for it.
+        Route("POST", "/api/memory/remember", _handler("remember"), needs="remember", within_s=inf),
+        Route("POST", "/api/memory/save",     _handler("save"),     needs="remember", within_s=inf),
+        Route("POST", "/api/hook/remember",   _handler("save"),     needs="remember", within_s=inf),
     ),
     reads=READS,
     writes=WRITES,

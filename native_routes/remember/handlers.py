@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, Final
 
 from native_routes.declaration import NativeRequest
 from native_routes.ingest import KnownMemory
@@ -18,7 +19,8 @@ from native_routes.reply import Refusal, Reply, json_reply, text_reply
 from native_routes.request_body import read_json
 from native_routes.sentence_chunks import sentence_chunks
 from native_routes.stored_values import as_json
-from native_routes.to_its_end import to_its_end
+
+CHUNKED_AT_ONCE: Final = 100_000  # characters
 
 
 async def remember(request: NativeRequest) -> Reply:
@@ -27,7 +29,7 @@ async def remember(request: NativeRequest) -> Reply:
         body = await read_json(request)
     except ValueError:
         raise Refusal(400, "Invalid JSON body") from None
-    return await to_its_end(_remember(request.context, body))
+    return await _remember(request.context, body)
 
 
 async def save(request: NativeRequest) -> Reply:
@@ -40,7 +42,7 @@ async def save(request: NativeRequest) -> Reply:
         body = parse_json(stringify(await read_json(request)))  # what is infinite becomes null on the way
     except ValueError:
         body = {}
-    return await to_its_end(_remember(request.context, body))
+    return await _remember(request.context, body)
 
 
 async def _remember(context: Context, body: Any) -> Reply:
@@ -52,14 +54,25 @@ async def _remember(context: Context, body: Any) -> Reply:
         if config.pipeline["mutationsFrozen"]:
             raise Refusal(503, "Mutations are frozen (kill switch active)")
         guardrails = config.pipeline["guardrails"]
-        if utf16_length(content) <= guardrails["maxContentChars"]:
+        if not _is_longer(content, guardrails["maxContentChars"]):
             return await _remember_whole(context, read_wish(body, content), config)
-        chunks = sentence_chunks(content, guardrails["chunkTargetChars"])
+        chunks = await _chunks(content, guardrails["chunkTargetChars"])
         if not chunks:
             raise Refusal(400, "content produced no valid chunks")
         return await _remember_chunks(context, chunks, read_wish(body, content), config)
     except NotTextError:
         return text_reply("Internal Server Error", 500)
+
+
+def _is_longer(content: str, limit: float) -> bool:
+    return len(content) > limit or utf16_length(content) > limit
+
+
+async def _chunks(content: str, target: float) -> list[str]:
+    """In a thread when the text is long: one of 10 MB takes a second."""
+    if len(content) <= CHUNKED_AT_ONCE:
+        return sentence_chunks(content, target)
+    return await asyncio.to_thread(sentence_chunks, content, target)
 
 
 async def _remember_whole(context: Context, wish: Wish, config: MemoryConfig) -> Reply:

@@ -66,13 +66,15 @@ async def remember_one(
 async def finish(context: Context, memory: NewMemory, embedding: EmbeddingConfig) -> bool:
     """Embed a stored memory and hand it to the pipeline; whether it has a vector now."""
     vector = await _vector(context, memory, embedding)
-    works = []
-    if vector is not None:
-        works.append(_keep_vector(context, memory, vector, embedding))
-    if memory.waits_for_extraction:
-        works.append(_enqueue(context, memory))
-    done = await asyncio.gather(*works)  # side by side, so that they may share a transaction
-    return vector is not None and done[0]
+    if vector is None:
+        if memory.waits_for_extraction:
+            await _enqueue(context, memory)
+        return False
+    if not memory.waits_for_extraction:
+        return await _keep_vector(context, memory, vector, embedding)
+    # Side by side, so that they may share a transaction; the writer takes them in this order.
+    kept, _ = await asyncio.gather(_keep_vector(context, memory, vector, embedding), _enqueue(context, memory))
+    return kept
 
 
 async def _vector(context: Context, memory: NewMemory, embedding: EmbeddingConfig) -> bytes | None:

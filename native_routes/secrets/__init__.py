@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from native_routes.declaration import Handler, Route, RouteGroup
 from native_routes.lazily import lazily
 
@@ -19,8 +21,11 @@ GROUP = RouteGroup(
     phase=3,
     routes=(
         Route("GET",    "/api/secrets",            _handler("list_secrets"),     needs="recall", stricter=READS),
-        Route("POST",   "/api/secrets/exec",       _handler("run_with_secrets"), needs="remember", stricter=RUNS),
-        Route("POST",   "/api/secrets/:name/exec", _handler("run_with_secret"),  needs="remember", stricter=RUNS),
+        # Limits of their own: SIGNET_EXEC_TIMEOUT.
+        Route("POST",   "/api/secrets/exec",       _handler("run_with_secrets"), needs="remember", stricter=RUNS,
+              within_s=inf),
+        Route("POST",   "/api/secrets/:name/exec", _handler("run_with_secret"),  needs="remember", stricter=RUNS,
+              within_s=inf),
         Route("POST",   "/api/secrets/:name",      _handler("put_secret"),       needs="admin", stricter=WRITES),
         Route("DELETE", "/api/secrets/:name",      _handler("remove_secret"),    needs="admin", stricter=WRITES),
     ),

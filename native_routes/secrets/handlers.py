@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from native_routes.daemon_log import DaemonLog
-from native_routes.declaration import LeftToLegacy, NativeRequest
+from native_routes.declaration import NativeRequest
 from native_routes.js_values import to_text, truthy
 from native_routes.outside import Clock, now_text
 from native_routes.reply import Refusal, Reply, json_reply
 from native_routes.request_body import read_json
+from native_routes.secrets.opening import SecretError, open_secret
 from native_routes.secrets.running import CommandError, Limits, run_command
-from native_routes.secrets.sealing import UnsealError, machine_key, seal, unseal
+from native_routes.secrets.sealing import UnsealError, machine_key, seal
 from native_routes.secrets.store import NAME, SecretsFile, StoreError
 
-REFERENCE = "op://"  # to an item of 1Password
-REFERENCE_TOKEN = "OP_SERVICE_ACCOUNT_TOKEN"
 T = TypeVar("T")
 
 
@@ -38,10 +37,6 @@ class Context(Protocol):
     def command_limits(self) -> Limits: ...
     @property
     def daemon_log(self) -> DaemonLog: ...
-
-
-class SecretError(Exception):
-    """A secret cannot be had; the message is legacy's."""
 
 
 async def list_secrets(request: NativeRequest) -> Reply:
@@ -153,20 +148,7 @@ async def _run(context: Context, asked: _Asked, done: Mapping[str, Any], failed:
 
 def _resolve(store: SecretsFile, key: bytes, names: Mapping[str, Any]) -> dict[str, str]:
     """Variable -> value, in order; the first that cannot be had fails all. Raises SecretError and others."""
-    return {variable: _open(store, key, name) for variable, name in names.items()}
-
-
-def _open(store: SecretsFile, key: bytes, name: Any) -> str:
-    if not isinstance(name, str):
-        raise SecretError("name.startsWith is not a function. (In 'name.startsWith(\"op://\")', it is undefined)")
-    if name.startswith(REFERENCE):
-        if store.holds(REFERENCE_TOKEN):
-            raise LeftToLegacy  # only 1Password's own library can ask for it
-        name = REFERENCE_TOKEN
-    try:
-        return unseal(store.sealed(name), key)
-    except KeyError:
-        raise SecretError(f"Secret '{name}' not found") from None
+    return {variable: open_secret(store, key, name) for variable, name in names.items()}
 
 
 async def _value(request: NativeRequest) -> Any:
@@ -189,5 +171,4 @@ def _own_entries(value: Any) -> dict[str, Any]:
 
 
 async def _with_store(context: Context, work: Callable[[SecretsFile], T]) -> T:
-    path = context.home_path / ".secrets" / "secrets.enc"
-    return await asyncio.to_thread(lambda: work(SecretsFile(path)))
+    return await asyncio.to_thread(lambda: work(SecretsFile.of(context.home_path)))

@@ -46,6 +46,10 @@ class SecretsFile:
         except (ValueError, RecursionError):
             self._damaged = data
 
+    @classmethod
+    def of(cls, home_path: Path) -> SecretsFile:
+        return cls(home_path / ".secrets" / "secrets.enc")
+
     @property
     def names(self) -> list[str]:
         return list(self._entries("store.secrets"))

@@ -9,6 +9,7 @@ from native_routes.status import handlers as h
 GROUP = RouteGroup(
     name="status",
     phase=2,
+    ships_native=True,
     routes=(
         # needs=None: any valid token may see these, as legacy allows; a client asks them before it knows its role.
         Route("GET", "/api/features",      h.show_features),

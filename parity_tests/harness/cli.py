@@ -18,7 +18,7 @@ from parity_tests.harness.explain import explain as explain_case
 from parity_tests.harness.outcome import Outcome
 from parity_tests.harness.record import record as record_one
 from parity_tests.harness.scenario import Scenario
-from parity_tests.harness.scenario_file import SCENARIOS_PATH, ScenarioError, load, names_in
+from parity_tests.harness.scenario_file import SCENARIOS_PATH, USUAL_SEED, ScenarioError, load, names_in
 from parity_tests.harness.scope import left_out, routes_of
 from parity_tests.harness.side import SideError, SideKind, side_kind
 
@@ -55,7 +55,7 @@ names_argument = click.argument("names", nargs=-1)
 def report_options(command: Callable[..., None]) -> Callable[..., None]:
     for name, meaning in (("html", "One page for people."), ("junit", "XML for CI."), ("json", "For programs.")):
         command = click.option(f"--{name}", f"{name}_path", type=_FILE, help=meaning)(command)
-    return command
+    return click.option("--brief", is_flag=True, help="One line for each case that differs, and the verdict.")(command)
 
 
 def reports_of(paths: Mapping[str, Path | None]) -> Reports:
@@ -100,9 +100,9 @@ def recorded_one(scenario: Scenario, legacy: SideKind) -> bool:
 @candidate_option
 @jobs_option
 @report_options
-def replay(names: tuple[str, ...], candidate: SideKind, jobs: int, **paths: Path | None) -> None:
+def replay(names: tuple[str, ...], candidate: SideKind, jobs: int, brief: bool, **paths: Path | None) -> None:
     """Compare a candidate with the corpus."""
-    finish(replayed(recorded(chosen(names)), candidate, jobs), reports_of(paths))
+    finish(replayed(recorded(chosen(names)), candidate, jobs), reports_of(paths), brief=brief)
 
 
 @main.command()
@@ -111,9 +111,18 @@ def replay(names: tuple[str, ...], candidate: SideKind, jobs: int, **paths: Path
 @candidate_option
 @jobs_option
 @report_options
-def live(names: tuple[str, ...], legacy: SideKind, candidate: SideKind, jobs: int, **paths: Path | None) -> None:
+@click.option("--seed", type=int, default=USUAL_SEED, show_default=True, help="Chooses the samples of live_only ones.")
+def live(
+    names: tuple[str, ...],
+    legacy: SideKind,
+    candidate: SideKind,
+    jobs: int,
+    brief: bool,
+    seed: int,
+    **paths: Path | None,
+) -> None:
     """Compare a candidate with a legacy that runs now."""
-    finish(compared_live(chosen(names), legacy, candidate, jobs), reports_of(paths))
+    finish(compared_live(chosen(names, seed), legacy, candidate, jobs), reports_of(paths), brief=brief)
 
 
 @main.command()
@@ -187,7 +196,7 @@ def list_scenarios(names: tuple[str, ...]) -> None:
         click.echo(f"{scenario.name}: {len(scenario.sends())} requests to {groups}" + (f" [{out}]" if out else ""))
 
 
-def chosen(names: tuple[str, ...]) -> list[Scenario]:
+def chosen(names: tuple[str, ...], seed: int = USUAL_SEED) -> list[Scenario]:
     """Scenarios by name, by folder, or all. Exits when a name is unknown or a chosen file is bad."""
     known = names_in()
     wanted = [name.removeprefix("parity_tests/scenarios/").removesuffix(".yaml").rstrip("/") for name in names]
@@ -196,7 +205,7 @@ def chosen(names: tuple[str, ...]) -> list[Scenario]:
             raise click.ClickException(f"no scenario {name}; there are {', '.join(known)}")
     picked = [one for one in known if not wanted or any(_is(name, one) for name in wanted)]
     try:
-        return [load(SCENARIOS_PATH / f"{one}.yaml") for one in picked]
+        return [load(SCENARIOS_PATH / f"{one}.yaml", seed=seed) for one in picked]
     except ScenarioError as error:
         raise click.ClickException(str(error)) from error
 
@@ -205,9 +214,9 @@ def _is(name: str, scenario: str) -> bool:
     return scenario == name or scenario.startswith(f"{name}/")
 
 
-def finish(outcome: Outcome, reports: Reports) -> None:
+def finish(outcome: Outcome, reports: Reports, *, brief: bool = False) -> None:
     """Print, write the reports, and exit with 1 unless parity holds."""
-    for line in report.terminal(outcome):
+    for line in (report.brief if brief else report.terminal)(outcome):
         click.echo(line)
     for path, write in ((reports[0], report.as_json), (reports[1], report.as_junit), (reports[2], html_report.page)):
         if path is not None:

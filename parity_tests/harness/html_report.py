@@ -16,15 +16,16 @@ from parity_tests.harness.tree import Object
 
 _STYLE: Final = """
 :root{color-scheme:light dark;--line:#8884;--bad:#c22;--good:#282;--soft:#8881}
+@media(prefers-color-scheme:dark){:root{--bad:#f77;--good:#6c6}}
 body{font:15px/1.5 system-ui,sans-serif;max-width:1180px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid var(--line)}
-table{border-collapse:collapse;width:100%}
+.table{overflow-x:auto}table{border-collapse:collapse;width:100%}
 td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 pre{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font:12px/1.45 ui-monospace,monospace}
 .bad{color:var(--bad);font-weight:600}.good{color:var(--good);font-weight:600}.soft{opacity:.7}
 details{margin:.3rem 0;padding:.2rem .6rem;background:var(--soft);border-radius:4px}summary{cursor:pointer}
-.two{display:grid;grid-template-columns:1fr 1fr;gap:1rem}
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1rem}
 .verdict{font-size:1.1rem;padding:.6rem 1rem;border:1px solid var(--line)}
 """
 Case = tuple[ScenarioOutcome, Comparison]
@@ -32,8 +33,8 @@ Case = tuple[ScenarioOutcome, Comparison]
 
 def page(outcome: Outcome) -> str:
     """The whole page."""
-    parts = [_head(outcome), _problems(outcome), _fields(outcome)]
     by_route = _by_route(outcome)
+    parts = [_head(outcome), _problems(outcome), _groups(by_route), _fields(outcome)]
     for group in GROUPS:
         routes = [f"{route.method} {route.path}" for route in group.routes]
         cases = {route: by_route.pop(route, []) for route in routes}
@@ -68,7 +69,26 @@ def _problems(outcome: Outcome) -> str:
 def _fields(outcome: Outcome) -> str:
     cells = "".join(f"<td class=n>{count:,}" for count in field_counts(outcome).values())
     names = "".join(f"<th class=n>{name.value}" for name in Verdict)
-    return f"<h2>Fields</h2><table><tr>{names}<tr>{cells}</table>"
+    return f"<h2>Fields</h2><div class=table><table><tr>{names}<tr>{cells}</table></div>"
+
+
+def _groups(by_route: dict[str, list[Case]]) -> str:
+    """Every group that was asked, one line each; what differs first, what is not compared in words."""
+    lines = []
+    for group in GROUPS:
+        found = [by_route.get(f"{route.method} {route.path}", []) for route in group.routes]
+        cases = [one for route in found for _, one in route]
+        if not cases:
+            continue
+        asked, differing = sum(map(bool, found)), sum(bool(one.differences) for one in cases)
+        kind = "bad" if differing else "good"
+        routes = f"{asked}" if asked == len(found) else f"<span class=bad>{asked} of {len(found)}</span>"
+        row = f"<tr><td>{escape(group.name)}<td class=n>{routes}<td class=n>{len(cases):,}"
+        row += f"<td class='n {kind}'>{differing}"
+        lines.append((-differing, row))
+    rows = "".join(row for _, row in sorted(lines, key=lambda line: line[0]))
+    head = "<tr><th>group<th class=n>routes compared<th class=n>cases<th class=n>cases that differ"
+    return f"<h2>Groups</h2><div class=table><table>{head}{rows}</table></div>" if rows else ""
 
 
 def _by_route(outcome: Outcome) -> dict[str, list[Case]]:
@@ -85,8 +105,8 @@ def _group(name: str, cases: dict[str, list[Case]]) -> str:
         _case(scenario, one) for found in cases.values() for scenario, one in found if _worth_showing(one)
     )
     return (
-        f"<h2>{escape(name)}</h2><table><tr><th>route<th class=n>cases<th>statuses<th class=n>fields"
-        f"<th class=n>side effects<th class=n>differences{rows}</table>{details}"
+        f"<h2>{escape(name)}</h2><div class=table><table><tr><th>route<th class=n>cases<th>statuses<th class=n>fields"
+        f"<th class=n>side effects<th class=n>differences{rows}</table></div>{details}"
     )
 
 
@@ -118,12 +138,12 @@ def _case(scenario: ScenarioOutcome, one: Comparison) -> str:
 
 def _differences(one: Comparison) -> Iterator[str]:
     if one.differences:
-        yield "<table><tr><th>field<th>expected<th>got"
+        yield "<div class=table><table><tr><th>field<th>expected<th>got"
         for item in one.differences[:50]:
             why = f"<br><span class=soft>{escape(item.why)}</span>" if item.why else ""
             cells = "".join(f"<td><pre>{escape(text[:3000])}</pre>" for text in (item.expected, item.got))
             yield f"<tr><td><code>{escape(item.path)}</code>{why}{cells}"
-        yield "</table>"
+        yield "</table></div>"
 
 
 def _sides(one: Comparison) -> str:
@@ -145,4 +165,4 @@ def _status(one: Comparison) -> str:
 def _left_out(outcome: Outcome) -> str:
     items = [scenario for scenario in outcome.scenarios if scenario.left_out]
     rows = "".join(f"<tr><td>{escape(item.scenario)}<td>{escape(item.left_out)}" for item in items)
-    return f"<h2>Left out</h2><table><tr><th>scenario<th>why{rows}</table>" if rows else ""
+    return f"<h2>Left out</h2><div class=table><table><tr><th>scenario<th>why{rows}</table></div>" if rows else ""

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from parity_tests.harness.seeded_id import uid
 from native_routes import tokens
+from parity_tests.harness.seeded_id import uid
 
 _NAME = re.compile(r"\$\{([A-Za-z0-9_.:/-]+)\}")
 _AGE = re.compile(r"(ago|in|ago_sql|in_sql):(\d+)([smhd])")

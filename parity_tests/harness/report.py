@@ -11,6 +11,7 @@ from parity_tests.harness.differ import Comparison, Difference, Verdict
 from parity_tests.harness.outcome import Outcome, ScenarioOutcome
 
 _SHOWN_CHARS: Final = 400
+_BRIEF_CHARS: Final = 60
 _SHOWN_DIFFERENCES: Final = 4
 
 
@@ -27,6 +28,31 @@ def terminal(outcome: Outcome) -> Iterator[str]:
     for problem in outcome.problems():
         yield f"FAIL {problem}"
     yield verdict(outcome)
+
+
+def failures(outcome: Outcome) -> Iterator[str]:
+    """As `terminal`, without what holds or was left out."""
+    for line in terminal(outcome):
+        if not line.startswith(("ok  ", "  -  ")):
+            yield line
+
+
+def brief(outcome: Outcome) -> Iterator[str]:
+    """One line for each case that differs: on one page of a terminal, what is wrong with a group."""
+    for scenario in outcome.scenarios:
+        for comparison in filter(lambda one: one.differences, scenario.comparisons):
+            first = comparison.differences[0]
+            more = f" +{len(comparison.differences) - 1}" if len(comparison.differences) > 1 else ""
+            expected, got = (_cut(text) for text in (first.expected, first.got))
+            where = first.path or "(all of it)"
+            yield f"{comparison.case} {_cut(scenario.title(comparison.case))}: {where}{more}: {expected} | {got}"
+    for problem in outcome.problems():
+        yield f"FAIL {problem.splitlines()[0]}"
+    yield verdict(outcome)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _BRIEF_CHARS else f"{text[:_BRIEF_CHARS]}..."
 
 
 def _case_lines(scenario: ScenarioOutcome, comparison: Comparison) -> Iterator[str]:

@@ -243,8 +243,8 @@ def _each(given: Any, seed: int) -> list[Mapping[str, Any]]:
 
 def _combination(given: Mapping[str, Any], place: int) -> Mapping[str, Any]:
     """The place-th of all combinations, the last name's values changing fastest."""
-    row = {}
-    for name in reversed(given):
+    row: dict[str, Any] = {}
+    for name in reversed(list(given)):
         place, at = divmod(place, len(given[name]))
         row[name] = given[name][at]
     return {name: row[name] for name in given}

@@ -273,9 +273,10 @@ class Side:
 
 def all_native(cutover: bytes) -> bool:
     """Whether every group that can be native is, by the proxy's own page."""
-    groups = json.loads(cutover)["groups"]
+    page = json.loads(cutover)
+    groups = page.get("groups", ()) if isinstance(page, dict) else ()  # else another process has our port
     effective = {group["group"]: group["effective"] for group in groups}
-    return all(effective[name] == "native" for name in native_groups())
+    return all(effective.get(name) == "native" for name in native_groups())
 
 
 def bun_path() -> Path:

@@ -147,14 +147,13 @@ def _add_contest(name: str) -> None:
             "native": "no evidence asked for; behind it a stand-in that answers nothing",
             "requests": "all different, except where a row says otherwise",
         }
-        rows = [
-            row
-            for size in memories or contest.sizes
-            for row in ContestRun(
-                contest, HomeSpec(size, plain=plain), daemon, Pace(seconds, rounds), sample, _say, cache_path
-            ).rows()
-        ]
-        _report(about, rows, json_path, BOTH)
+        rows: list[Row] = []
+        try:
+            for size in memories or contest.sizes:
+                spec = HomeSpec(size, plain=plain)
+                rows += ContestRun(contest, spec, daemon, Pace(seconds, rounds), sample, _say, cache_path).rows()
+        finally:  # after Ctrl-C too: a size takes minutes, and what was measured is worth having
+            _report(about, rows, json_path, BOTH)
         ctx.exit(1 if any(row.failed for row in rows) else 0)
 
 

@@ -61,7 +61,9 @@ class Context:
         path, _, query = target.decode().partition("?")
         request = NativeRequest(Head(method, target, headers or {}), path, {}, query, None, read, self)
         try:
-            return await handler(request)
+            reply = await handler(request)
+            assert isinstance(reply, Reply)
+            return reply
         except Refusal as refusal:
             return refusal.reply()
 

@@ -217,6 +217,20 @@ async def test_legacys_own_status_counts_where_only_legacy_can_know(context: Con
     assert check == {"name": "provider-available", "status": "ok", "message": "p (m) is reachable"}
 
 
+async def test_legacys_own_status_saves_asking_the_provider_twice_while_it_is_fresh(
+    context: Context, embedder: Embedder
+) -> None:
+    context.configure(ollama(embedder.url))
+    told = {"provider": "p", "model": "m", "base_url": "u", "available": False, "checkedAt": "2026-11-21T04:06:10.001Z"}
+    context.told[STATUS] = {**told, "error": "e", "tracker": None}
+    assert await status(context) == context.told[STATUS]
+    assert embedder.take_calls() == []
+    context.clock.ms += 1
+    assert (await status(context))["available"] is True
+    assert len(embedder.take_calls()) == 1
+    assert value(await ask(context, "GET", "/api/embeddings/health"))["checks"][0]["status"] == "ok"
+
+
 async def test_stored_key_cannot_be_read_without_legacy(context: Context) -> None:
     context.configure("embedding:\n  provider: openai\n  api_key: op://vault/item\n")
     shown = await status(context)

@@ -365,6 +365,15 @@ async def test_failing_embedder_leaves_the_change_without_a_vector(home: Changin
     assert home.memory("m", "content, embedding_model") == ("no vector", None)
 
 
+async def test_embedder_that_sends_text_for_a_vector_leaves_none(home: ChangingHome) -> None:
+    async with LoopbackEmbedder("sends text") as embedder:
+        home.configure(ollama(embedder.url))
+        body = (await home.told("PATCH", PATCH, {"reason": "r", "content": "no vector"}))[1]
+    assert body["embedded"] is True  # something came
+    assert home.memory("m", "embedding_model") == (None,)
+    assert home.database.execute("SELECT * FROM embeddings") == []
+
+
 async def test_caller_who_leaves_while_the_embedder_works_has_changed_nothing(home: ChangingHome) -> None:
     before = home.state()
     async with LoopbackEmbedder("hangs") as embedder:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,19 @@ async def test_the_vector_is_kept_indexed_and_named(tmp_path: Path, embedder: Lo
         assert embedder.asked == {"Tea with lemon.": 1}
 
 
+async def test_a_vector_that_another_has_made_meanwhile_is_replaced(tmp_path: Path, embedder: LoopbackEmbedder) -> None:
+    embedder.behaviour = "hangs"
+    async with changing_home(tmp_path, ollama(embedder.url) + NO_PIPELINE) as home:
+        asking = asyncio.create_task(home.told("POST", REMEMBER, {"content": "Tea"}))
+        await asyncio.wait_for(embedder.was_asked.wait(), 10)
+        memory_id = home.database.execute("SELECT id FROM memories")[0][0]
+        home.embedding("tracked", "another hash", memory_id, bytes(4 * 768))
+        embedder.release.set()
+        assert (await asking)[1]["embedded"] is True
+        assert [row[1] for row in vectors(home)] == [hash_of("tea")]
+        assert home.database.execute("SELECT count(*) FROM vec_embeddings") == [(1,)]
+
+
 @pytest.mark.parametrize("behaviour", ["fails", "closes", "is no json", "sends text", "sends half"])
 async def test_without_a_usable_vector_the_memory_is_stored_all_the_same(
     tmp_path: Path, embedder: LoopbackEmbedder, behaviour: Behaviour
@@ -136,21 +150,15 @@ async def test_without_a_usable_vector_the_memory_is_stored_all_the_same(
         assert vectors(home) == []
 
 
-async def test_an_embedder_that_answers_after_the_client_left_is_still_heard(
-    tmp_path: Path, embedder: LoopbackEmbedder
-) -> None:
+async def test_a_memory_is_there_before_the_embedder_has_answered(tmp_path: Path, embedder: LoopbackEmbedder) -> None:
     embedder.behaviour = "hangs"
     async with changing_home(tmp_path, ollama(embedder.url) + NO_PIPELINE) as home:
-        asking = asyncio.create_task(home.ask("POST", REMEMBER, {"content": "Tea"}))
+        asking = asyncio.create_task(home.told("POST", REMEMBER, {"content": "Tea"}))
         await asyncio.wait_for(embedder.was_asked.wait(), 10)
-        assert home.database.execute("SELECT content FROM memories") == [("Tea",)], "stored before it is embedded"
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
+        assert home.database.execute("SELECT content FROM memories") == [("Tea",)]
         embedder.release.set()
-        async with asyncio.timeout(10):
-            while not vectors(home):  # noqa: ASYNC110  # the rows are what tells it
-                await asyncio.sleep(0.01)
+        assert (await asking)[1]["embedded"] is True
+        assert len(vectors(home)) == 1
 
 
 async def test_with_the_pipeline_on_a_new_memory_has_one_job(home: ChangingHome) -> None:
@@ -174,6 +182,34 @@ async def test_values_are_stored_and_told_with_the_types_they_came_with(home: Ch
     told = json.loads(reply.body)
     assert (told["importance"], told["tags"]) == (None, 0)
     assert home.memory(told["id"], "importance, tags, who") == (float("inf"), "0.0", "1")
+
+
+async def test_texts_are_stored_as_sqlite_reads_the_utf16_of_legacy(home: ChangingHome) -> None:
+    body = b'{"content":"a\\u0000b","who":"\\ufeffann","project":"half \\ud83d","tags":"\\ud83d\\ude00"}'
+    told = json.loads((await home.ask("POST", REMEMBER, body=body)).body)
+    assert (told["content"], told["tags"]) == ("a\0b", "😀")
+    assert home.memory(told["id"], "CAST(content AS BLOB), who, project, tags") == (
+        b"a\0b",
+        "ann",
+        "half \ufffd",
+        "😀",
+    )
+
+
+async def test_a_memory_waits_while_another_process_writes(home: ChangingHome) -> None:
+    home.database.execute("BEGIN IMMEDIATE")
+    asking = asyncio.create_task(home.told("POST", REMEMBER, {"content": "Tea"}))
+    await asyncio.to_thread(lambda: _until(lambda: home.writer.is_open))
+    assert not asking.done()
+    home.database.execute("COMMIT")
+    assert (await asking)[0] == 200
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    ends_s = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < ends_s
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("field", ["tags", "importance", "who", "project"])
@@ -257,6 +293,14 @@ async def test_a_long_text_becomes_linked_pieces(tmp_path: Path, embedder: Loopb
         ) == [(memory_id, group, "chunk", 1.0, NOW) for memory_id in told["ids"]]
         assert home.database.execute("SELECT count(*) FROM memory_jobs") == [(3,)]
         assert len(vectors(home)) == 3
+
+
+async def test_a_text_of_any_length_is_stored_whole(home: ChangingHome) -> None:
+    text = "".join(f"Sentence {number} is about 😀. " for number in range(6_000))
+    _, told = await home.told("POST", REMEMBER, {"content": text})
+    stored = [row[0] for row in home.database.execute("SELECT content FROM memories ORDER BY rowid")]
+    assert told["chunk_count"] == len(stored)
+    assert " ".join(stored) == text.strip()
 
 
 async def test_a_long_text_of_known_pieces_leaves_an_empty_group(home: ChangingHome) -> None:

@@ -157,6 +157,15 @@ async def test_features_count_from_the_start(context: Context) -> None:
     assert (await ask(context, "GET", "/api/features")).body == b"{}"
 
 
+async def test_features_of_the_same_process_are_read_once_and_of_the_next_one_anew(context: Context) -> None:
+    await read_at_start(context.reader, context.home_path, context.environment, 100)
+    context.configure("features:\n  late: true\n")
+    await read_at_start(context.reader, context.home_path, context.environment, 100)
+    assert (await ask(context, "GET", "/api/features")).body == b"{}"
+    await read_at_start(context.reader, context.home_path, context.environment, 101)
+    assert (await ask(context, "GET", "/api/features")).body == b'{"late":true}'
+
+
 async def test_features_without_any_file_are_none(context: Context) -> None:
     (context.home_path / "agent.yaml").unlink()
     assert (await ask(context, "GET", "/api/features")).body == b"{}"

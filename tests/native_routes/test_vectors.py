@@ -17,6 +17,7 @@ from native_routes.recall.queries import NEAR_MEMORIES
 from native_routes.vectors import Neighbour, VectorMode, VectorSearch
 from tests.native_routes.vector_home import DIMENSIONS, Vector, VectorHome
 
+
 @pytest.fixture
 def home(tmp_path: Path) -> VectorHome:
     return VectorHome(tmp_path / "memories.db")

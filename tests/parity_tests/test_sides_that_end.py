@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from parity_tests.harness import http, side as sides
+from parity_tests.harness import http
+from parity_tests.harness import side as sides
 from parity_tests.harness.compare import held_against
 from parity_tests.harness.faketime import Clock, NoFaketime, half_past_eleven, has_faketime
 from parity_tests.harness.homes import build

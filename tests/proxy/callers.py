@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from native_routes.agent_yaml import AuthPolicy, Mode
+from native_routes.tokens import mint
 from proxy.edge import Caller, Edge
 from proxy.head import Head
 from proxy.settings import Settings
-from native_routes.tokens import mint
 
 SECRET = bytes(range(32))
 LONG_AGO_S = 1_000_000_000.0

@@ -18,7 +18,7 @@ import native_routes
 import proxy.evidence
 from native_routes import memories, recall
 from native_routes.database import Connection
-from native_routes.declaration import Handler, NativeRequest, Route, RouteGroup
+from native_routes.declaration import Handler, LeftToLegacy, NativeRequest, Route, RouteGroup
 from native_routes.js_dates import iso_text
 from native_routes.reply import Reply, json_reply
 from tests.proxy.running_proxy import RunningProxy
@@ -71,6 +71,8 @@ async def write_note(request: NativeRequest) -> Reply:
         if where == "in work":
             raise KeyError(where)
 
+    if where == "left":
+        raise LeftToLegacy
     if where == "before":
         raise KeyError(where)
     if where == "slowly":

@@ -213,3 +213,14 @@ def test_a_handler_that_raises_while_legacy_is_away_is_answered_as_legacy_would_
         after = proxy.get("/api/memories")
         assert (after.status_code, after.headers["x-signet-proxy-error"]) == (503, "legacy_wedged")
         assert proxy.get("/health").status_code == 200
+
+
+def test_a_request_that_its_handler_leaves_is_legacys_alone_and_freezes_nothing(proxy: PlantedProxy) -> None:
+    before = notes(proxy)
+    reply = remember(proxy, "Legacy answers this one.", plant="left")
+
+    assert (reply.status_code, reply.headers[SERVED_BY]) == (200, "legacy")
+    assert "Legacy answers this one." in memories_of_legacy(proxy)
+    assert notes(proxy) == before
+    assert not frozen(proxy, "remember")
+    assert remember(proxy, "This one is ours.").headers[SERVED_BY] == "native"

@@ -17,7 +17,7 @@ from proxy.settings import Settings
 from proxy.upstream import Pool
 
 STATUS = b"/api/status"
-QUICK_S = 0.1
+QUICK_S = 0.2  # less than anybody waits for legacy
 DEADLINE_S = 5.0
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from native_routes.tokens import Claims, verify
 from proxy.legacy.ports import free_port
 from proxy.settings import ENVIRONMENT
-from native_routes.tokens import Claims, verify
 from tests.proxy.legacy.running import environment_for
 from tests.proxy.running_proxy import RunningProxy, command_line
 

@@ -37,6 +37,7 @@ GROUPS = (
     group("counters", remembers="dedupe"),
     group("tasks", native=False),
     group("writer", writes="memories"),
+    replace(group("list"), ships_native=True),
 )
 
 
@@ -93,10 +94,26 @@ def problem(cutover: Cutover) -> str:
     return cutover.problem.text if cutover.problem else ""
 
 
-async def test_health_is_native_and_all_else_legacy_by_default(bench: Bench) -> None:
+async def test_a_group_that_ships_native_is_native_by_default_where_evidence_holds(bench: Bench) -> None:
+    cutover = await bench.cutover()
+    assert cutover.mode("list") is Mode.NATIVE
+    assert reason(cutover, "list") == "native, the default"
+
+    await cutover.set(["list"], Mode.LEGACY)
+    assert (cutover.mode("list"), reason(cutover, "list")) == (Mode.LEGACY, "legacy, as asked")
+
+
+async def test_without_evidence_nobody_is_shadowed_who_did_not_ask_for_it(bench: Bench) -> None:
+    bench.gap = "no evidence"
     cutover = await bench.cutover()
 
-    assert {row.group for row in cutover.explain() if row.effective is Mode.NATIVE} == {"health"}
+    assert (cutover.mode("list"), reason(cutover, "list")) == (Mode.LEGACY, "legacy, the default")
+
+
+async def test_health_is_native_and_what_does_not_ship_native_legacy_by_default(bench: Bench) -> None:
+    cutover = await bench.cutover()
+
+    assert {row.group for row in cutover.explain() if row.effective is Mode.NATIVE} == {"health", "list"}
     assert reason(cutover, "recall") == "legacy, the default"
     assert cutover.problem is None
 
@@ -153,7 +170,7 @@ async def test_a_change_of_facts_counts_at_the_next_refresh(bench: Bench) -> Non
     cutover.refresh()
 
     assert cutover.mode("recall") is Mode.LEGACY
-    assert [event["group"] for event in await bench.journal.recent("mode", 1)] == ["recall"]
+    assert {event["group"] for event in await bench.journal.recent("mode", 2)} == {"recall", "list"}
 
 
 READY = LegacyStatus(
@@ -357,7 +374,7 @@ async def test_unknown_freezes_hold_every_group_but_health_until_they_can_be_rea
     await until(lambda: cutover.mode("recall") is Mode.NATIVE)
 
 
-async def test_a_damaged_journal_freezes_what_was_asked_for(bench: Bench) -> None:
+async def test_a_damaged_journal_freezes_what_was_native(bench: Bench) -> None:
     await bench.journal.close()
     (bench.home_path / ".daemon" / "proxy.db").write_bytes(b"this is not a database file" * 400)
     await bench.journal.open()
@@ -365,7 +382,7 @@ async def test_a_damaged_journal_freezes_what_was_asked_for(bench: Bench) -> Non
     cutover = await bench.cutover("groups:\n  recall: native\n")
 
     assert "earlier freezes were lost" in reason(cutover, "recall")
-    assert [freeze.group_name for freeze in cutover.frozen()] == ["recall"]
+    assert [freeze.group_name for freeze in cutover.frozen()] == ["recall", "list"]
 
 
 async def test_before_the_freezes_are_read_only_health_answers(bench: Bench) -> None:

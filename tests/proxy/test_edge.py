@@ -11,10 +11,10 @@ import pytest
 
 from native_routes.agent_yaml import AuthPolicy, Mode
 from native_routes.reply import Refusal
+from native_routes.tokens import mint
 from proxy.edge import CACHE_ENTRIES, Edge
 from proxy.head import Head
 from proxy.settings import Settings
-from native_routes.tokens import mint
 from tests.proxy.callers import LAN, LOOPBACK, SECRET, bearer, edge, head, policy, seen
 
 MODES: tuple[Mode, ...] = ("local", "hybrid", "team")

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from native_routes.outside import BORROW_WITHIN_S
 from proxy.legacy.find import STAND_IN_PATH
 from tests.proxy.running_proxy import RunningProxy
 
@@ -48,14 +49,13 @@ def test_every_route_answers_quickly_while_legacy_hangs_and_when_it_is_dead(prox
     before = {path: natively(proxy, path).json() for path in ROUTES}
     pid = proxy.status()["legacy"]["pid"]
     os.kill(pid, signal.SIGSTOP)
-    took_s = []
+    quickest_s = dict.fromkeys(ROUTES, 10.0)
     for _ in range(6):
         for path in ROUTES:
             began_s = time.monotonic()
             assert natively(proxy, path).json().keys() == before[path].keys()
-            took_s.append(time.monotonic() - began_s)
-    late = [duration_s for duration_s in took_s if duration_s > 0.2]
-    assert len(late) <= 10, "silence is waited for once for each target, and again after five seconds"
+            quickest_s[path] = min(quickest_s[path], time.monotonic() - began_s)
+    assert max(quickest_s.values()) < BORROW_WITHIN_S, "silence is waited for once, then not for a while"
     os.kill(pid, signal.SIGKILL)
     for path in ROUTES:
         assert natively(proxy, path).json().keys() == before[path].keys()

@@ -1,0 +1,48 @@
+"""The value behind a name: a stored secret, or an item of 1Password, which legacy alone can ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from native_routes.declaration import LeftToLegacy
+from native_routes.secrets.sealing import UnsealError, machine_key, unseal
+from native_routes.secrets.store import SecretsFile, StoreError
+
+STORED: Final = "$secret:"  # in configuration, before the name of a stored secret
+REFERENCE: Final = "op://"  # to an item of 1Password
+REFERENCE_TOKEN: Final = "OP_SERVICE_ACCOUNT_TOKEN"
+
+
+class SecretError(Exception):
+    """A secret cannot be had; the message is legacy's."""
+
+
+def open_secret(store: SecretsFile, key: bytes, name: Any) -> str:
+    """Raises SecretError, StoreError, UnsealError; LeftToLegacy for an item that 1Password would have to tell."""
+    if not isinstance(name, str):
+        raise SecretError("name.startsWith is not a function. (In 'name.startsWith(\"op://\")', it is undefined)")
+    if name.startswith(REFERENCE):
+        if store.holds(REFERENCE_TOKEN):
+            raise LeftToLegacy
+        name = REFERENCE_TOKEN
+    try:
+        return unseal(store.sealed(name), key)
+    except KeyError:
+        raise SecretError(f"Secret '{name}' not found") from None
+
+
+async def resolve(home_path: Path, environment: Mapping[str, str], setting: str) -> str:
+    """The key that a setting such as `$secret:OPENAI` or `op://vault/item` stands for. Raises SecretError."""
+
+    def work() -> str:
+        return open_secret(SecretsFile.of(home_path), machine_key(environment), setting.removeprefix(STORED))
+
+    try:
+        return await asyncio.to_thread(work)
+    except LeftToLegacy:
+        raise SecretError(f"only the legacy daemon can ask 1Password for {setting}") from None
+    except (StoreError, UnsealError, OSError) as error:
+        raise SecretError(str(error)) from error
