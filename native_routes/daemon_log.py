@@ -120,7 +120,11 @@ def _append(folder: Path, entries: list[Entry]) -> None:
 
 
 def _rotate(path: Path, now: str) -> None:
-    """Set the file aside under the time, as legacy does, and remove the oldest. Raises OSError."""
-    path.rename(path.with_name(f"{path.stem}-{re.sub('[:.]', '-', now)}.log"))
-    for old in newest_first(path.parent)[FILES_KEPT:]:
-        old.unlink(missing_ok=True)
+    """Set the file aside under the time, as legacy does, and remove the oldest.
+
+    Tried again with the next entries where that fails: these are in the file already, and legacy may have been first.
+    """
+    with contextlib.suppress(OSError):
+        path.rename(path.with_name(f"{path.stem}-{re.sub('[:.]', '-', now)}.log"))
+        for old in newest_first(path.parent)[FILES_KEPT:]:
+            old.unlink(missing_ok=True)

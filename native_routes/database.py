@@ -450,8 +450,11 @@ def loop_future() -> tuple[asyncio.Future[Any], Callable[[Any, BaseException | N
     return future, done
 
 
-def copy_database(connection: Connection, target: Path) -> None:
-    """All of the database as it is now, into a new file; others may write meanwhile and are not held up."""
+def copy_database(connection: Connection, target: Path, ended: threading.Event) -> None:
+    """All of the database as it is now, into a new file; others may write meanwhile and are not held up.
+
+    Raises DeadlineExceeded, with a part of the copy there, once `ended` is set.
+    """
     connection.execute("BEGIN")
     try:
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()  # from here on it is one state
@@ -459,6 +462,8 @@ def copy_database(connection: Connection, target: Path) -> None:
         try:
             with copy.backup("main", connection, "main") as backup:
                 while not backup.done:
+                    if ended.is_set():
+                        raise DeadlineExceeded("the copy was given up")
                     backup.step(_PAGES_AT_ONCE)
         finally:
             copy.close()

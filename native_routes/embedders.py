@@ -1,7 +1,8 @@
 """Text to vector, by the provider that the configuration names. Never raises: without a vector, words still find.
 
-The provider `native` is legacy's model in its own process. There is none in ours yet, so it does what legacy does when
-its model cannot be loaded: ask an Ollama at its default address. No other provider is ever replaced by another.
+The provider `native` is legacy's model in its own process, and `local_model.py` in ours. Where that is not installed or
+fails, an Ollama is asked at its default address, as legacy does: `status` says who answered. No other provider is ever
+replaced by another.
 """
 
 from __future__ import annotations
@@ -13,23 +14,29 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import numpy as np
+import orjson
 import structlog
 from numpy.typing import NDArray
 
+from native_routes.declaration import LeftToLegacy
 from native_routes.javascript import stringify, trim
 from native_routes.js_values import to_number, truthy
 from native_routes.json_post import JsonPoster, PostError
 from native_routes.memory_config import OLLAMA_URL, OPENAI_URL, EmbeddingConfig
+
+if TYPE_CHECKING:
+    from native_routes.local_model import LocalModel
 
 Vector = NDArray[np.float32]  # shape (dimensions,), whatever the provider sent
 Resolve = Callable[[str], Awaitable[str]]
 
 TIMEOUT_S: Final = 30.0  # Legacy's.
 FALLBACK_MODEL: Final = "nomic-embed-text"
+LOCAL_MODEL: Final = "local model"
 MOST_DIMENSIONS: Final = 65_536
 CACHED_VECTORS: Final = 2_048  # 6 MB at 768 dimensions
 CACHED_TEXT_LIMIT: Final = 8_192  # characters; longer texts are not queries that come again
@@ -50,7 +57,10 @@ class EmbedderState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EmbedderStatus:
-    """What `/health/ready` and the journal say of the embedder. `failures` counts since the process began."""
+    """What `/health/ready` and the journal say of the embedder. `failures` counts since the process began.
+
+    `answered_by` is who made the last vector: an address, or "local model".
+    """
 
     state: EmbedderState
     provider: str
@@ -58,6 +68,7 @@ class EmbedderStatus:
     problem: str | None = None
     failures: int = 0
     cached: int = 0
+    answered_by: str | None = None
 
 
 class EmbeddingError(Exception):
@@ -76,22 +87,43 @@ class Embedder:
     """One for the process: its cache and its connections are shared by every request."""
 
     def __init__(
-        self, *, openai_api_key: str = "", resolve_secret: Resolve | None = None, cached_vectors: int = CACHED_VECTORS
+        self,
+        *,
+        openai_api_key: str = "",
+        resolve_secret: Resolve | None = None,
+        local_model: LocalModel | None = None,
+        legacy_answers: Callable[[], bool] = lambda: False,
+        cached_vectors: int = CACHED_VECTORS,
     ) -> None:
-        """`resolve_secret` turns `$secret:NAME` and `op://...` into a key; without it such a key is a failure."""
+        """`resolve_secret` turns `$secret:NAME` and `op://...` into a key; without it such a key is a failure.
+
+        `local_model` is closed with this. `legacy_answers`: whether a request may be left to legacy now.
+        """
         self._poster = JsonPoster()
         self._environment_key = openai_api_key
         self._resolve_secret = resolve_secret
+        self._local_model = local_model
+        self._legacy_answers = legacy_answers
         self._cached_vectors = cached_vectors
         self._config: EmbeddingConfig | None = None
         self._cache: OrderedDict[str, tuple[float, Vector]] = OrderedDict()
         self._asking: set[asyncio.Task[Vector | None]] = set()  # for whom a vector of earlier has stood in
         self._status = EmbedderStatus(EmbedderState.WARMING, "", "")
+        self._answered_by: str | None = None
         self._warned: dict[str, float] = {}
 
     @property
     def status(self) -> EmbedderStatus:
         return self._status
+
+    def leave_to_legacy(self, config: EmbeddingConfig) -> None:
+        """Raises LeftToLegacy where legacy has the model that is configured, and this process cannot run it.
+
+        To be called before anything is done. Without legacy the request goes on: words are better than nothing.
+        """
+        model = self._local_model
+        if config.provider == "native" and model is not None and model.is_legacys_alone and self._legacy_answers():
+            raise LeftToLegacy
 
     async def embed(self, text: str, config: EmbeddingConfig) -> Vector | None:
         """The vector of a text, of whatever length the provider sends; None when there is none.
@@ -129,6 +161,8 @@ class Embedder:
     async def close(self) -> None:
         for task in tuple(self._asking):
             task.cancel()
+        if self._local_model is not None:
+            await self._local_model.close()
         await self._poster.close()
 
     async def _embed_and_keep(self, text: str, config: EmbeddingConfig) -> Vector | None:
@@ -151,7 +185,22 @@ class Embedder:
         return found[1]
 
     async def _ask(self, text: str, config: EmbeddingConfig) -> Vector:
-        request = await self._request(text, config)
+        if config.provider == "native" and self._local_model is not None:
+            return await self._ask_local_model(text, self._local_model)
+        return await self._ask_service(await self._request(text, config))
+
+    async def _ask_local_model(self, text: str, model: LocalModel) -> Vector:
+        """Legacy: what its model cannot do, an Ollama does."""
+        vector = await model.embed(text, TIMEOUT_S)
+        if vector is not None:
+            self._answered_by = LOCAL_MODEL
+            return vector
+        try:
+            return await self._ask_service(_ollama(OLLAMA_URL, FALLBACK_MODEL, text))
+        except EmbeddingError as error:
+            raise EmbeddingError(f"no local model: {model.status.problem}; {error}") from error
+
+    async def _ask_service(self, request: _Request) -> Vector:
         try:
             status, body = await self._poster.post(request.url, request.body, request.fields, TIMEOUT_S)
         except TimeoutError as error:
@@ -162,10 +211,13 @@ class Embedder:
             raise EmbeddingError(f"{request.url} answered {status}")
         try:
             if len(body) < READ_AT_ONCE_BYTES:
-                return _read_vector(body, request.find)
-            return await asyncio.to_thread(_read_vector, body, request.find)
+                vector = _read_vector(body, request.find)
+            else:
+                vector = await asyncio.to_thread(_read_vector, body, request.find)
         except (ValueError, RecursionError) as error:
             raise EmbeddingError(f"{request.url} answered something that is no vector: {error}") from error
+        self._answered_by = urlsplit(request.url).netloc.rpartition("@")[2]
+        return vector
 
     async def _request(self, text: str, config: EmbeddingConfig) -> _Request:
         if config.provider == "native":
@@ -198,7 +250,7 @@ class Embedder:
         now = self._status
         failures = now.failures + (state is EmbedderState.COOLING)
         self._status = EmbedderStatus(
-            state, str(config.provider), str(config.model), problem, failures, cached=len(self._cache)
+            state, str(config.provider), str(config.model), problem, failures, len(self._cache), self._answered_by
         )
 
     def _fail(self, config: EmbeddingConfig, problem: str) -> None:
@@ -240,12 +292,20 @@ def _openai_vector(reply: Any) -> Any:
     return first.get("embedding") if isinstance(first, dict) else None
 
 
+def _parsed(body: bytes) -> Any:
+    """Raises ValueError."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json.loads(body)  # takes a little more, such as halves of surrogate pairs
+
+
 def _read_vector(body: bytes, find: Callable[[Any], Any]) -> Vector:
     """The numbers in a reply, where `find` looks for them, as `new Float32Array(...)` takes them.
 
     Raises ValueError when there is nothing. Legacy: what is no list still makes a vector, of zeros, that finds nothing.
     """
-    values = find(json.loads(body))
+    values = find(_parsed(body))
     if not truthy(values):
         raise ValueError("expected a list of numbers")
     if not isinstance(values, list):

@@ -108,6 +108,13 @@ def bound_text(text: str) -> str:
     return "".join(found)
 
 
+def well_formed(text: str) -> str:
+    """`text.toWellFormed()`: pairs of surrogates are one character, a lone one is U+FFFD."""
+    if not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def utf16_length(text: str) -> int:
     """`text.length`: characters beyond U+FFFF count twice."""
     return len(text) if text.isascii() or max(text) <= "\uffff" else len(text.encode("utf-16-le", "surrogatepass")) // 2

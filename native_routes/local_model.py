@@ -6,6 +6,7 @@ Where it is not installed or fails, the caller does what legacy does then: it as
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from native_routes.embedders import EmbedderState, EmbeddingError
-from native_routes.onnx_encoder import AbsentError, EncoderError, OnnxEncoder, Stop
+from native_routes.onnx_encoder import MODEL_FILE, AbsentError, EncoderError, OnnxEncoder, Stop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +49,7 @@ class LocalModel:
         self._folder = models_path / MODEL
         self._dimensions = dimensions
         self._thread = ThreadPoolExecutor(1, "local-model")
+        self._can_run = all(importlib.util.find_spec(name) for name in ("onnxruntime", "tokenizers"))
         self._encoder: OnnxEncoder | None = None
         self._running: set[Stop] = set()
         self._rests_until = 0.0  # monotonic
@@ -56,6 +58,11 @@ class LocalModel:
     @property
     def status(self) -> LocalModelStatus:
         return self._status
+
+    @property
+    def is_legacys_alone(self) -> bool:
+        """The model is here, and nothing here can run it: legacy does, in its own process."""
+        return not self._can_run and (self._folder / MODEL_FILE).is_file()
 
     async def embed(self, text: str, within_s: float) -> NDArray[np.float32] | None:
         """The vector of a text, of length 1; None when the model is not here or fails, as `status` then says.

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cmp_to_key
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from native_routes.collation import collation_key
 from native_routes.javascript import trim, undefined
 from native_routes.js_dates import parse_date
 from native_routes.js_values import to_text
 from native_routes.json_text import parse_json
+
+T = TypeVar("T")
 
 DEFAULT_LIMIT: Final = 100
 LEVELS: Final = {"debug": 0, "info": 1, "warn": 2, "error": 3}
@@ -49,12 +51,16 @@ def recent_entries(folder: Path, query: LogQuery) -> list[Any]:
         if len(found) >= most:
             break
         lines = _lines(path)
-        tail = lines if math.isnan(most) else lines[max(0, len(lines) - int(min(most, len(lines)))) :]
-        found += _fitting(tail, query)
+        found += _fitting(_tail(lines, most), query)
     _sort_by_time(found)
-    if math.isnan(query.limit):
-        return found
-    return found[max(0, len(found) - int(min(query.limit, len(found)))) :]
+    return _tail(found, query.limit)
+
+
+def _tail(items: list[T], most: float) -> list[T]:
+    """The last `most`, which may be infinite; all of them for NaN."""
+    if math.isnan(most) or most >= len(items):
+        return items
+    return items[len(items) - int(most) :] if most > 0 else []
 
 
 def newest_first(folder: Path) -> list[Path]:

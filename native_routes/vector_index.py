@@ -63,6 +63,7 @@ DISTANCE: Final = "SELECT vec_distance_cosine(?, ?)"
 
 
 class VectorMode(StrEnum):
+    UNASKED = "unasked"  # nobody has searched yet
     OFF = "off"  # no vector can be searched
     MEMORY = "memory"
     SQLITE = "sqlite"  # sqlite-vec searches its tables: as right, and slower
@@ -80,7 +81,7 @@ class VectorIndex:
     """For one connection with sqlite-vec loaded, and used on its thread only. `status` may be read anywhere."""
 
     def __init__(self, limit_bytes: int) -> None:
-        self.status = VectorStatus(VectorMode.OFF, "not asked yet")
+        self.status = VectorStatus(VectorMode.UNASKED)
         self._limit_bytes = limit_bytes
         self._matrix = VectorMatrix()
         self._data_version = self._schema_version = -1

@@ -16,7 +16,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     overwritten, as the legacy daemon always does. Blocks on the disk. Raises OSError, and then nothing has changed.
     """
     target = Path(os.path.realpath(path))
-    draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.draft")
+    draft = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}.draft")
     try:
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except PermissionError:

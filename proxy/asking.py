@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import time
 from typing import Any
 
@@ -41,9 +42,10 @@ def ask(
     """
     url = front_url(settings)
     within_s = within_s or TIMEOUT_S
+    body = json.dumps(action)  # escaped, as a path may have octets that are no UTF-8
     try:
         with httpx.Client(trust_env=False, timeout=within_s, headers=credentials(settings)) as client:
-            reply = client.get(url + path) if action is None else client.post(url + path, json=action)
+            reply = client.get(url + path) if action is None else client.post(url + path, content=body)
     except httpx.TimeoutException as error:
         raise NoProxyError(f"{url} does not answer within {within_s:g} s; see `signet-proxy doctor`") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -6,9 +6,12 @@ forwards should not spend.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
 
 from native_routes.embedders import Embedder, EmbeddingError
+from native_routes.local_model import MODELS_FOLDER, LocalModel
 from native_routes.recall.access_tracking import AccessTracker
 from native_routes.recall.search import Searcher
 from native_routes.secrets.opening import SecretError, resolve
@@ -19,15 +22,26 @@ from proxy.settings import Settings
 class MemorySearch:
     """One for the process; to be made on the event loop, and closed before the database's anchor is let go."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], legacy_answers: Callable[[], bool]
+    ) -> None:
+        """`legacy_answers`: whether a request may be left to legacy now."""
         self._settings = settings
         self._environment = environment
+        self.local_model = LocalModel(settings.home_path / MODELS_FOLDER)
         self.embedder = Embedder(
-            openai_api_key=environment.get("OPENAI_API_KEY", ""), resolve_secret=self._resolve_secret
+            openai_api_key=environment.get("OPENAI_API_KEY", ""),
+            resolve_secret=self._resolve_secret,
+            local_model=self.local_model,
+            legacy_answers=legacy_answers,
         )
         self.tracker = AccessTracker()
         self.searcher = Searcher(self.tracker)
         self.vectors = VectorSearch(settings.database_path, books=self.tracker)
+
+    def embedder_document(self) -> dict[str, Any]:
+        """Which provider is configured and who really answers, for `/_proxy/status`."""
+        return {**asdict(self.embedder.status), "local_model": asdict(self.local_model.status)}
 
     async def close(self) -> None:
         """Write what is pending, then close."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from native_routes.agent_yaml import AuthPolicy
 from native_routes.health.vitals import Degradation
@@ -14,6 +15,10 @@ from proxy.journal import JournalHealth
 from proxy.legacy import processes
 from proxy.legacy.status import LegacyState, LegacyStatus
 from proxy.timestamps import iso_utc
+
+if TYPE_CHECKING:
+    from native_routes.embedders import EmbedderStatus
+    from native_routes.vectors import VectorStatus
 
 EFFECTS = {
     LegacyState.STARTING: "forwarded requests wait up to 5 s, then get 503",
@@ -41,18 +46,55 @@ class Finding:
         return Degradation(self.component, self.reason_code, iso_utc(since), self.effect)
 
 
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """What native searches say of themselves. `failed`: of late, a step of a search was left out; why."""
+
+    vectors: VectorStatus
+    embedder: EmbedderStatus
+    accesses_problem: str | None
+    failed: str | None
+
+
 def findings(
-    status: LegacyStatus, cutover: Cutover, journal: JournalHealth, auth: AuthPolicy, *, losing: bool
+    status: LegacyStatus,
+    cutover: Cutover,
+    journal: JournalHealth,
+    auth: AuthPolicy,
+    *,
+    losing: bool,
+    searching: Searching | None = None,
+    log_problem: str | None = None,
 ) -> Iterator[Finding]:
     """Worst first; none when everything is as it should be. Asks nobody and waits for nothing.
 
-    `losing`: journal records were lost of late.
+    `losing`: journal records were lost of late. `searching` is None while no native search was asked for.
     """
     yield from _legacy(status)
     yield from _database(status, cutover)
     yield from _agent_yaml(auth)
     yield from _cutover(cutover)
+    if searching is not None:
+        yield from _searching(searching)
     yield from _journal(journal, losing=losing)
+    if log_problem is not None:
+        yield Finding("log", "log_not_written", f"entries of native answers wait for the disk: {log_problem}")
+
+
+def _searching(search: Searching) -> Iterator[Finding]:
+    """States are compared by their words: their classes come with numpy, which not every proxy needs."""
+    mode, embedder = search.vectors.mode.value, search.embedder
+    if mode == "off":
+        yield Finding("recall", "vectors_off", f"only words are searched: {search.vectors.reason}")
+    elif mode == "sqlite":
+        yield Finding("recall", "vectors_slow", f"vectors are searched by sqlite-vec, slowly: {search.vectors.reason}")
+    if embedder.state.value == "cooling":
+        effect = f"only words are searched, and new memories get no vector: {embedder.problem}"
+        yield Finding("embedder", "embedder_failing", effect)
+    if search.accesses_problem is not None:
+        yield Finding("recall", "accesses_waiting", f"uses of memories are not counted yet: {search.accesses_problem}")
+    if search.failed is not None:
+        yield Finding("recall", "search_step_failed", f"searches went on without a step: {search.failed}")
 
 
 def _legacy(status: LegacyStatus) -> Iterator[Finding]:

@@ -26,7 +26,11 @@ async def send_stream(exchange: Exchange, stream: Stream, grant: tuple[Field, ..
     """Send pieces as they come, until there are no more or the client has gone."""
     fields = (*grant, *stream.headers, (b"date", _http_date()), *NATIVE)
     lines = [part for name, value in fields for part in (name, b": ", value, b"\r\n")]
-    exchange.start(stream.status, REASONS.get(stream.status, b""), lines, Framing.CHUNKED)
+    has_body = exchange.head.method != "HEAD"
+    exchange.start(stream.status, REASONS.get(stream.status, b""), lines, Framing.CHUNKED if has_body else Framing.NONE)
+    if not has_body:
+        exchange.finish()
+        return
     exchange.flush()
     relay = asyncio.ensure_future(_relay(exchange, stream))
     exchange.when_gone(lambda: _end(relay))
@@ -35,6 +39,7 @@ async def send_stream(exchange: Exchange, stream: Stream, grant: tuple[Field, ..
     finally:
         exchange.when_gone(None)
         relay.cancel()
+        await asyncio.wait([relay])  # it may be waiting inside of the pieces, which then cannot be closed
         await stream.pieces.aclose()
     if not relay.cancelled() and (error := relay.exception()) is not None:
         raise error
@@ -47,8 +52,6 @@ def _end(task: asyncio.Future[None]) -> None:
 
 
 async def _relay(exchange: Exchange, stream: Stream) -> None:
-    if exchange.head.method == "HEAD":
-        return
     async for piece in stream.pieces:
         exchange.write(piece)
         exchange.flush()

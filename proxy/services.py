@@ -37,8 +37,21 @@ if TYPE_CHECKING:  # they import numpy, which a proxy that only forwards does wi
     from native_routes.vectors import VectorSearch
     from proxy.memory_search import MemorySearch
 
-LOSS_SHOWN_S = 600.0  # a disk that was full once does not keep the proxy degraded for ever
+SHOWN_S = 600.0  # a disk that was full once does not keep the proxy degraded for ever
 ALIVE = frozenset({LegacyState.READY, LegacyState.BUSY, LegacyState.WEDGED})
+
+
+@dataclass(slots=True)
+class Rising:
+    """A number that only rises, and when it was last seen to."""
+
+    number: int = 0
+    at: float = 0.0  # Unix time
+
+    def rose_lately(self, number: int, now: float) -> bool:
+        if number != self.number:
+            self.number, self.at = number, now
+        return number > 0 and now - self.at < SHOWN_S
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,7 +76,8 @@ class Services:
     listening: tuple[str, ...] = ()  # "127.0.0.1:3850", as bound
     started_at: float = field(default_factory=time.time)  # Unix time
     _started_monotonic_s: float = field(default_factory=time.monotonic)
-    _lost_seen: tuple[int, float] = (0, 0.0)  # journal records lost, and when that number last rose
+    _journal_losses: Rising = field(default_factory=Rising)
+    _failed_steps: Rising = field(default_factory=Rising)
     _first_seen: dict[tuple[str, str], float] = field(default_factory=dict)
     _config_file: MemoryConfigFile | None = None
     _daemon_log: DaemonLog | None = None
@@ -119,12 +133,19 @@ class Services:
         """Through what is known about entities, by the last recall that took one. Imports nothing."""
         return None if self._memory_search is None else self._memory_search.searcher.last_walk
 
+    def embedder_document(self) -> dict[str, Any] | None:
+        """See `MemorySearch.embedder_document`; None as long as nothing was searched by meaning. Imports nothing."""
+        return None if self._memory_search is None else self._memory_search.embedder_document()
+
     def _searching(self) -> MemorySearch:
         if self._memory_search is None:
             from proxy.memory_search import MemorySearch
 
-            self._memory_search = MemorySearch(self.settings, self.environment)
+            self._memory_search = MemorySearch(self.settings, self.environment, self._legacy_embeds)
         return self._memory_search
+
+    def _legacy_embeds(self) -> bool:
+        return self.legacy.accepts() and self.legacy.status.kind != "stand-in"
 
     @property
     def command_limits(self) -> Limits:
@@ -163,12 +184,27 @@ class Services:
     def degraded(self) -> list[Degradation]:
         """What is not as it should be, worst first. What has no date of its own counts from when this first saw it."""
         now, journal = time.time(), self.journal.health
-        if journal.lost != self._lost_seen[0]:
-            self._lost_seen = journal.lost, now
-        losing = journal.lost > 0 and now - self._lost_seen[1] < LOSS_SHOWN_S
-        findings = list(readiness.findings(self.legacy.status, self.cutover, journal, self.auth(), losing=losing))
+        findings = list(
+            readiness.findings(
+                self.legacy.status,
+                self.cutover,
+                journal,
+                self.auth(),
+                losing=self._journal_losses.rose_lately(journal.lost, now),
+                searching=self._searching_now(now),
+                log_problem=None if self._daemon_log is None else self._daemon_log.problem,
+            )
+        )
         self._first_seen = {finding.key: self._first_seen.get(finding.key, now) for finding in findings}
         return [finding.told(self._first_seen[finding.key]) for finding in findings]
+
+    def _searching_now(self, now: float) -> readiness.Searching | None:
+        search = self._memory_search
+        if search is None:
+            return None
+        steps = search.searcher.failed_steps.total()
+        failed = search.searcher.last_failure if self._failed_steps.rose_lately(steps, now) else None
+        return readiness.Searching(search.vectors.status, search.embedder.status, search.tracker.problem, failed)
 
     def _agents_dir(self, status: LegacyStatus) -> str:
         own = str(self.settings.home_path)

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from native_routes.database import DatabaseError
-from native_routes.declaration import Claims, NativeRequest, Route, RouteGroup
+from native_routes.declaration import Claims, LeftToLegacy, NativeRequest, Route, RouteGroup
 from native_routes.reply import Refusal, Reply, Stream
 from proxy.answer_difference import Difference, Plain, differences, without_moving
 from proxy.ask_again import ask_again
@@ -231,6 +231,8 @@ class Shadow:
                 reply: Reply | Stream = await asked.route.handler(request)
         except Refusal as refusal:
             reply = refusal.reply()
+        except LeftToLegacy as left:
+            raise Skip("native leaves it to legacy") from left
         except Exception as error:  # a finding: to a user it would be a fallback and a freeze
             if limit.expired():
                 raise Skip("native took too long") from error

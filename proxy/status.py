@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -62,6 +63,8 @@ async def status_document(services: Services) -> dict[str, Any]:
         "cutover": _cutover_document(services),
         "degraded": [asdict(finding) for finding in services.degraded()],
         "borrowed": [asdict(loan) for loan in services.borrower.borrowed()],
+        "embedder": services.embedder_document(),
+        "writes": {"waiting": services.writer.waiting, **asdict(services.writer.counts)},
         "shadow": {"share": settings.shadow_share, "groups": services.tally.document()},
         "counters": {
             "replies": counters.totals(),
@@ -183,8 +186,16 @@ def _asked(body: bytes) -> tuple[str, list[str], dict[str, Any]]:
 
 
 async def _back_up(services: Services, read_body: ReadBody) -> Reply:
-    """Makes a backup and returns its path; one at a time."""
-    return json_reply({"path": await _made_backup(services, _folder(await read_body(BODY_BYTES_LIMIT)))})
+    """Makes a backup and returns its path; one at a time. Who names another home has asked the wrong proxy."""
+    body = await read_body(BODY_BYTES_LIMIT)
+    folder, home = _path(body, "folder"), _path(body, "home")
+    if home is not None and not await asyncio.to_thread(_is_same, home, services.home_path):
+        raise Refusal(409, f"this proxy serves {services.home_path}, not {home}; set SIGNET_PORT to that of the other")
+    return json_reply({"path": await _made_backup(services, folder)})
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
 
 
 async def _made_backup(services: Services, folder: Path | None) -> str:
@@ -200,16 +211,24 @@ async def _made_backup(services: Services, folder: Path | None) -> str:
     return str(path)
 
 
-def _folder(body: bytes) -> Path | None:
+def _path(body: bytes, name: str) -> Path | None:
     try:
-        folder = json.loads(body)["folder"]
-    except (ValueError, RecursionError, TypeError, KeyError):
+        path = json.loads(body).get(name)
+    except (ValueError, RecursionError, AttributeError):
         raise Refusal(400, 'expected {"folder": "/absolute/path"}, or null for the usual one') from None
-    if folder is None:
+    if path is None:
         return None
-    if not isinstance(folder, str) or not Path(folder).is_absolute() or "\0" in folder:
-        raise Refusal(400, f"{folder!r} is no absolute path")
-    return Path(folder)
+    if not isinstance(path, str) or not Path(path).is_absolute() or "\0" in path or not _has_octets(path):
+        raise Refusal(400, f"{path!r} is no absolute path")
+    return Path(path)
+
+
+def _has_octets(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return True
 
 
 async def _comparisons(services: Services, read_body: ReadBody) -> Reply:

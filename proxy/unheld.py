@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -13,6 +14,7 @@ from proxy.settings import Settings
 
 SIGNET_PORTS = (3850, 3851)  # where a daemon of this home may run, whatever the settings here say
 HEALTH_TIMEOUT_S = 2.0
+LSOF_TIMEOUT_S = 30.0
 
 
 def held_by(settings: Settings) -> str:
@@ -22,7 +24,7 @@ def held_by(settings: Settings) -> str:
             return str(ports.port_holder(port))
     holders = holders_of(settings.database_path)
     if holders is None:
-        return "this system does not tell who has it open"
+        return _told_by_lsof(settings.database_path)
     if holders:
         return f"process {holders[0]} has it open"
     return _locked(settings.database_path)
@@ -35,6 +37,16 @@ def _may_serve(port: int, settings: Settings) -> bool:
         return bool(Path(body["agentsDir"]).resolve() == settings.home_path.resolve())
     except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return port in {settings.port, settings.legacy_port}
+
+
+def _told_by_lsof(path: Path) -> str:
+    """Where there is no /proc, as on macOS."""
+    try:
+        asked = subprocess.run(["lsof", "-t", "--", path], capture_output=True, text=True, timeout=LSOF_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return "this system does not tell who has it open"
+    holders = asked.stdout.split()
+    return f"process {holders[0]} has it open" if holders else ""
 
 
 def _locked(path: Path) -> str:

@@ -15,8 +15,10 @@ from typing import Any
 import click
 import pytest
 
-from native_routes import GROUPS
+from native_routes import GROUPS, local_model
 from native_routes.declaration import Handler, Route
+from native_routes.embedders import EmbedderState
+from native_routes.onnx_encoder import FILES
 from proxy.cli import main
 from proxy.legacy.policy import RestartPolicy
 from proxy.legacy.status import LegacyState
@@ -290,11 +292,22 @@ def test_number_of_routes_is_as_declared() -> None:
 def test_every_dependency_has_its_reason_and_every_reason_its_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     required = list(project["project"]["dependencies"])
-    for part in (project["project"]["optional-dependencies"], project["dependency-groups"]):
+    extras = project["project"]["optional-dependencies"]
+    for part in (extras, project["dependency-groups"]):
         required += [requirement for requirements in part.values() for requirement in requirements]
     names = {re.split(r"[<>=;\[ ]", requirement)[0] for requirement in required}
 
-    assert {name for row in rows(DEPENDENCIES) for name in in_backticks(row[0]) if name != "bun"} == names
+    assert {name for row in rows(DEPENDENCIES) for name in in_backticks(row[0]) if name not in extras} == names
+
+
+def test_files_states_and_times_of_the_local_model_are_those_of_the_program() -> None:
+    text = section(OPERATING, "## The local embedding model")
+
+    assert f"`{local_model.MODELS_FOLDER}/{local_model.MODEL}/`" in text
+    assert {*FILES, *(state.value for state in EmbedderState)} <= set(in_backticks(text))
+    assert f"again after {local_model.LOOK_AGAIN_S:g} s" in text
+    assert f"again after {local_model.COOL_S:g} s" in text
+    assert f"{local_model.DIMENSIONS} numbers" in text
 
 
 def test_the_index_lists_every_decision() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from native_routes.collation import collation_key
+from native_routes.js_values import well_formed
 from native_routes.whole_file import replace_file
 
 SUFFIXES: Final = (".md", ".yaml")
@@ -39,9 +40,4 @@ def save_file(home_path: Path, name: str, content: str) -> None:
 
     Differs: legacy truncates the file and then writes it, so that a full disk or a kill leaves half of it.
     """
-    replace_file(home_path / name, _utf8(content))
-
-
-def _utf8(text: str) -> bytes:
-    """Pairs of surrogates are one character, a lone one is U+FFFD."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+    replace_file(home_path / well_formed(name), well_formed(content).encode())

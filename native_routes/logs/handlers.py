@@ -41,7 +41,12 @@ async def list_entries(request: NativeRequest) -> Reply:
         category=query_parameter(target, "category"),
         since_ms=parse_date(since) if since else None,
     )
-    entries = await asyncio.to_thread(recent_entries, context.logs_path, wanted)
+    return await asyncio.to_thread(_listing, context.logs_path, wanted)
+
+
+def _listing(folder: Path, wanted: LogQuery) -> Reply:
+    """Blocks: there may be 50 MB of them to write as JSON too."""
+    entries = recent_entries(folder, wanted)
     return json_reply({"logs": entries, "count": len(entries)})
 
 

@@ -60,6 +60,8 @@ async def modify_memory(request: NativeRequest) -> Reply:
     memory_id = read_memory_id(request)
     reason, if_version, patch = read_reason(payload), read_if_version(payload), read_patch(payload)
     config = await unfrozen(context.config)
+    if _wants_vector(patch, config.embedding):
+        (await _embedder(context)).leave_to_legacy(config.embedding)
     vector = await _embed(context, patch, config.embedding)
     mutation = Mutation(actor_of(request, payload.get("changed_by")), reason, now_text(context.clock), if_version)
     change = Change(memory_id, patch, vector, mutation)
@@ -85,6 +87,9 @@ async def modify_memories(request: NativeRequest) -> Reply:
     config = await unfrozen(context.config)
     actor, at = actor_of(request, payload.get("changed_by")), now_text(context.clock)
     batch = Batch(context.writer)
+    has_content = any(isinstance(entry, dict) and entry.get("content") is not None for entry in entries)
+    if has_content and config.embedding.provider != "none":
+        (await _embedder(context)).leave_to_legacy(config.embedding)
     try:
         for entry in entries:
             memory_id = optional_text(entry.get("id")) if isinstance(entry, dict) else None
@@ -113,9 +118,13 @@ async def _embed(context: Context, patch: Patch, config: EmbeddingConfig) -> New
     """The vector of new content, asked for also when the memory will turn out to be missing or to have it already."""
     if patch.content is None or not _wants_vector(patch, config):
         return None
-    await asyncio.to_thread(importlib.import_module, "native_routes.embedders")  # at first it imports numpy: 0.1 s
-    vector = await context.embedder.embed(patch.content.storage, config)
+    vector = await (await _embedder(context)).embed(patch.content.storage, config)
     return None if vector is None else NewVector(vector.tobytes(), len(vector), config.model)
+
+
+async def _embedder(context: Context) -> Embedder:
+    await asyncio.to_thread(importlib.import_module, "native_routes.embedders")  # at first it imports numpy: 0.1 s
+    return context.embedder
 
 
 def _context(request: NativeRequest) -> Context:

@@ -84,6 +84,7 @@ async def search_alias(request: NativeRequest) -> Reply:
 
 async def _recall(context: Context, wanted: RecallRequest) -> Reply:
     config = await context.config()
+    context.embedder.leave_to_legacy(config.embedding)
     vector = await context.embedder.embed_query(wanted.query, config.embedding)
     try:
         keywords = await _keywords(context, wanted, config) if len(wanted.keyword_query) > LONG_QUERY else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from native_routes.filters import Filter, build_filter
 from native_routes.javascript import parse_float, parse_int, trim
 from native_routes.js_dates import iso_text
 from native_routes.js_values import SqlValue, bindable, bound_text
+from native_routes.recall.queries import BEST_ROWS
 from native_routes.stored_values import as_json, as_object
 
 DEFAULT_MATCHES: Final = 20
@@ -52,6 +54,14 @@ class Who:
 
 
 WHO: Final = Query("SELECT DISTINCT who FROM memories WHERE who IS NOT NULL ORDER BY who", row=Who)
+
+
+MATCHES: Final = Query(
+    "SELECT "  # noqa: S608  # constants only
+    + _COLUMNS
+    + " FROM json_each(:rowids) found CROSS JOIN memories m ON m.rowid = found.value",
+    row=Match,
+)
 
 
 @lru_cache(maxsize=256)
@@ -130,10 +140,7 @@ def search_keywords(connection: Connection, wanted: KeywordSearch, now_ms: int) 
         limit = _limit(wanted.limit, DEFAULT_MATCHES)
         try:
             with translated():
-                found = match_query(wanted.filter.sql).all(
-                    connection, query=bound_text(wanted.query), limit=limit, **values
-                )
-            return [as_object(row) for row in found]
+                return _matches(connection, bound_text(wanted.query), limit, wanted.filter)
         except StatementError:
             # Not FTS5 syntax: look for the text itself.
             pattern = f"%{wanted.query}%"
@@ -144,6 +151,18 @@ def search_keywords(connection: Connection, wanted: KeywordSearch, now_ms: int) 
     limit, now = _limit(wanted.limit, DEFAULT_LISTED), iso_text(now_ms)
     listed = list_query(wanted.filter.sql).all(connection, now=now, limit=limit, **values)
     return [as_object(row) for row in listed]
+
+
+def _matches(connection: Connection, query: str, limit: SqlValue, conditions: Filter) -> list[dict[str, Any]]:
+    if not conditions.sql:
+        # The cut needs no memory: a common word would otherwise read thousands of them.
+        best = BEST_ROWS.all(connection, match=query, limit=limit)
+        found = MATCHES.all(connection, rowids=json.dumps([row.rowid for row in best]))
+        if len(found) == len(best):
+            return [{**as_object(row), "score": hit.bm25} for row, hit in zip(found, best, strict=True)]
+        # The full-text index knows rows that are gone: they must not count for the limit.
+    rows = match_query(conditions.sql).all(connection, query=query, limit=limit, **conditions.bound())
+    return [as_object(row) for row in rows]
 
 
 def _limit(given: float | None, default: int) -> SqlValue:

@@ -53,6 +53,7 @@ async def _remember(context: Context, body: Any) -> Reply:
         config = await context.config()
         if config.pipeline["mutationsFrozen"]:
             raise Refusal(503, "Mutations are frozen (kill switch active)")
+        context.embedder.leave_to_legacy(config.embedding)
         guardrails = config.pipeline["guardrails"]
         if not _is_longer(content, guardrails["maxContentChars"]):
             return await _remember_whole(context, read_wish(body, content), config)

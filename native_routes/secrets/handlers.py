@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import NativeRequest
-from native_routes.js_values import to_text, truthy
+from native_routes.js_values import to_text, truthy, well_formed
 from native_routes.outside import Clock, now_text
 from native_routes.reply import Refusal, Reply, json_reply
 from native_routes.request_body import read_json
@@ -124,7 +124,9 @@ async def _asked(request: NativeRequest, usual: Mapping[str, Any] | None = None)
     if not truthy(fields.get("command")):
         raise Refusal(400, "command is required")
     named = fields.get("secrets")
-    return _Asked(to_text(fields["command"]), (usual or {}) if named is None else _own_entries(named))
+    secrets = (usual or {}) if named is None else _own_entries(named)
+    command = well_formed(to_text(fields["command"]))
+    return _Asked(command, {well_formed(variable): name for variable, name in secrets.items()})
 
 
 async def _run(context: Context, asked: _Asked, done: Mapping[str, Any], failed: Mapping[str, Any] | None) -> Reply:

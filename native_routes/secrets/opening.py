@@ -13,6 +13,11 @@ from native_routes.secrets.store import SecretsFile, StoreError
 
 STORED: Final = "$secret:"  # in configuration, before the name of a stored secret
 REFERENCE: Final = "op://"  # to an item of 1Password
+NULL_NAME: Final = "null is not an object (evaluating 'secretName.startsWith')"
+NO_TEXT: Final = (
+    "secretName.startsWith is not a function. (In 'secretName.startsWith(SECRET_REF_PREFIX)', 'secretName.startsWith'"
+    " is undefined)"
+)
 REFERENCE_TOKEN: Final = "OP_SERVICE_ACCOUNT_TOKEN"
 
 
@@ -23,7 +28,7 @@ class SecretError(Exception):
 def open_secret(store: SecretsFile, key: bytes, name: Any) -> str:
     """Raises SecretError, StoreError, UnsealError; LeftToLegacy for an item that 1Password would have to tell."""
     if not isinstance(name, str):
-        raise SecretError("name.startsWith is not a function. (In 'name.startsWith(\"op://\")', it is undefined)")
+        raise SecretError(NULL_NAME if name is None else NO_TEXT)
     if name.startswith(REFERENCE):
         if store.holds(REFERENCE_TOKEN):
             raise LeftToLegacy

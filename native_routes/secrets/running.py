@@ -48,6 +48,8 @@ async def run_command(
     Differs: legacy leaves standard input open and never writes to it, so a command that reads it hangs for ever.
     Cancelled, or when a limit is hit, the whole process group is ended.
     """
+    if any("\0" in text for text in (command, *environment, *environment.values())):  # uvloop would cut it off there
+        raise CommandError("the command, and the name and value of each variable, must be without null bytes")
     loop = asyncio.get_running_loop()
     try:
         transport, output = await loop.subprocess_exec(

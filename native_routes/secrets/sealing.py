@@ -19,6 +19,7 @@ import nacl.exceptions
 import nacl.secret
 
 from native_routes.javascript import trim
+from native_routes.js_values import well_formed
 
 MACHINE_ID_PATHS: Final = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 _CONTEXT: Final = "signet:secrets:"
@@ -35,7 +36,7 @@ def derive_key(machine_id: str) -> bytes:
 
 
 def seal(text: str, key: bytes) -> str:
-    sealed: bytes = nacl.secret.SecretBox(key).encrypt(text.encode("utf-8", "replace"))
+    sealed: bytes = nacl.secret.SecretBox(key).encrypt(well_formed(text).encode())
     return base64.b64encode(sealed).decode()
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -36,15 +37,16 @@ class SecretsFile:
         """An unreadable or missing file holds nothing, as in legacy."""
         self._path = path
         self._content: Any = {"version": 1, "secrets": {}}
-        self._damaged: bytes | None = None
+        self._is_damaged = False
+        self._unread: OSError | None = None
         try:
-            data = path.read_bytes()
-        except OSError:
+            self._content = parse_json(body_text(path.read_bytes()))
+        except FileNotFoundError:
             return
-        try:
-            self._content = parse_json(body_text(data))
-        except (ValueError, RecursionError):
-            self._damaged = data
+        except OSError as error:
+            self._unread = error
+        except ValueError:
+            self._is_damaged = True
 
     @classmethod
     def of(cls, home_path: Path) -> SecretsFile:
@@ -88,11 +90,24 @@ class SecretsFile:
         return entries
 
     def _write(self) -> None:
-        """Differs: legacy overwrites what it could not read, and with it every secret; ours keeps it beside."""
+        """Differs: legacy overwrites what it could not parse, and with it every secret; ours keeps it beside.
+
+        What could not be read at all is never replaced: the folder may allow what the file forbids.
+        """
+        if self._unread is not None:
+            raise self._unread
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._damaged is not None:
-            os.replace(self._path, self._path.with_name(f"{self._path.name}.damaged"))
+        if self._is_damaged:
+            os.replace(self._path, self._aside())
         replace_file(self._path, pretty(self._content).encode(), mode=0o600)
+
+    def _aside(self) -> Path:
+        """A name that nothing has: an earlier damaged file may be all that is left of some secrets."""
+        for place in itertools.count(1):
+            path = self._path.with_name(f"{self._path.name}.damaged{'' if place == 1 else f'-{place}'}")
+            if not os.path.lexists(path):
+                return path
+        raise AssertionError("numbers do not end")
 
 
 def pretty(value: Any, margin: str = "") -> str:

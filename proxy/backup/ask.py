@@ -29,7 +29,8 @@ def back_up(settings: Settings, folder: Path | None) -> Path:
             return asyncio.run(make_backup(settings.home_path, folder or default_folder(settings.home_path)))
     except HomeBusy as busy:
         try:
-            found = ask(settings, PAGE, {"folder": None if folder is None else str(folder)}, within_s=WITHIN_S)
+            wanted = {"folder": None if folder is None else str(folder), "home": str(settings.home_path)}
+            found = ask(settings, PAGE, wanted, within_s=WITHIN_S)
         except NoProxyError as error:
             raise NoProxyError(f"{busy}; and {error}") from error
         return Path(found["path"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from native_routes.database import (
     Access,
     Connection,
     DatabaseError,
+    DatabaseFull,
     Query,
     SqliteThread,
     copy_database,
@@ -33,17 +35,21 @@ class Content:
     memories: int
 
 
-async def copy_whole(source: Path, target: Path) -> Content:
+async def copy_whole(source: Path, target: Path, ended: threading.Event) -> Content:
     """Copy a database of Signet, whoever writes to it meanwhile, and look whether the copy is sound.
 
-    Only for the process that may open `source`. Raises BackupError.
+    Only for the process that may open `source`. Cancelled, it sets `ended`. Raises BackupError.
     """
     thread = SqliteThread(source, Access.READ, keeps_wal=True)
     try:
         await thread.open()
-        await thread.run_within(COPY_WITHIN_S, copy_database, target)
+        await thread.run_within(COPY_WITHIN_S, copy_database, target, ended)
     except DatabaseError as error:
-        raise BackupError(f"{source} cannot be copied to {target}: {error}") from error
+        why = "no space left" if isinstance(error, DatabaseFull) else error  # of a copy SQLite tells no more
+        raise BackupError(f"{source} cannot be copied to {target}: {why}") from error
+    except BaseException:
+        ended.set()
+        raise
     finally:
         await thread.close()
     return await look_into(target)
@@ -57,6 +63,21 @@ async def look_into(path: Path) -> Content:
         return await thread.run_within(COPY_WITHIN_S, _look)
     except DatabaseError as error:
         raise BackupError(f"{path} is no sound database of Signet: {error}") from error
+    finally:
+        await thread.close()
+
+
+async def fold_log(path: Path) -> None:
+    """Bring the write-ahead log into the database where that can be done, so that one file is all of it.
+
+    Only for whoever knows that nobody else has it open.
+    """
+    thread = SqliteThread(path, Access.WRITE)
+    try:
+        await thread.open()
+        await thread.run(lambda connection: connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall())
+    except DatabaseError:
+        return  # damaged, or no room: the log stays beside it
     finally:
         await thread.close()
 

@@ -190,7 +190,7 @@ async def test_a_missing_database_is_an_error_and_the_next_search_tries_again(tm
     search = VectorSearch(tmp_path / "later.db")
     with pytest.raises(DatabaseUnopened):
         await found(search, np.ones(DIMENSIONS, np.float32), 7)
-    assert search.status.mode is VectorMode.OFF
+    assert search.status.mode is VectorMode.UNASKED
 
     home = VectorHome(tmp_path / "later.db")
     home.add(3)

@@ -22,7 +22,17 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProxy]:
 def test_status_tells_proxy_legacy_groups_and_counters(proxy: RunningProxy) -> None:
     document = proxy.status()
 
-    assert list(document) == ["proxy", "legacy", "cutover", "degraded", "borrowed", "shadow", "counters"]
+    assert list(document) == [
+        "proxy",
+        "legacy",
+        "cutover",
+        "degraded",
+        "borrowed",
+        "embedder",
+        "writes",
+        "shadow",
+        "counters",
+    ]
     assert document["proxy"]["pid"] == proxy.pid
     assert document["proxy"]["home"] == str(proxy.home_path)
     assert document["legacy"]["state"] == "ready"

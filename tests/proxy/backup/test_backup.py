@@ -7,14 +7,13 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from proxy.backup.make import default_folder, make_backup
-from proxy.backup.manifest import DATABASE, BackupError, Manifest
+from proxy.backup.manifest import DATABASE, NAME, BackupError, Manifest
 from proxy.backup.restore import restore
 from proxy.home import HomeBusy, HomeLock
 from proxy.legacy.ports import free_port
@@ -26,6 +25,18 @@ PRAGMA journal_mode=WAL;
 CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY);
 INSERT INTO schema_migrations VALUES (30);
 CREATE TABLE memories (id TEXT PRIMARY KEY, content TEXT);
+"""
+
+
+WRITES_PAIRS = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+for place in range(100_000):
+    pair = [(f"{place:06}-{half}", "x" * 500) for half in ("a", "b")]
+    connection.executemany("INSERT INTO memories VALUES (?, ?)", pair)
+    connection.commit()
+    if not place:
+        print(flush=True)
 """
 
 
@@ -79,7 +90,7 @@ def test_a_backup_holds_the_database_configuration_secrets_and_skills(home: Path
 
     manifest = Manifest.read(backup)
     assert files_of(backup) == {
-        "manifest.json", "memory/memories.db", "agent.yaml", "skills/tidy/SKILL.md", "skills/linked",
+        NAME, "memory/memories.db", "agent.yaml", "skills/tidy/SKILL.md", "skills/linked",
         ".secrets/secrets.enc", ".daemon/auth-secret",
     }  # fmt: skip
     assert (manifest.schema_version, manifest.memories, manifest.home) == (30, 2, str(home))
@@ -114,24 +125,15 @@ def test_a_home_without_a_database_has_nothing_to_back_up(tmp_path: Path) -> Non
 
 
 def test_a_backup_while_somebody_writes_is_one_state(home: Path, tmp_path: Path) -> None:
-    stop = threading.Event()
-
-    def write() -> None:
-        with closing(sqlite3.connect(home / "memory" / "memories.db")) as connection:
-            for place in range(100_000):
-                if stop.is_set():
-                    return
-                pair = [(f"{place:06}-{half}", "x" * 500) for half in ("a", "b")]
-                connection.executemany("INSERT INTO memories VALUES (?, ?)", pair)
-                connection.commit()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        backups = [backed_up(home, tmp_path / "kept") for _ in range(3)]
-    finally:
-        stop.set()
-        writer.join()
+    # Another process, as legacy is: locks of two SQLite libraries in one process do not see each other.
+    with subprocess.Popen([sys.executable, "-c", WRITES_PAIRS, home / DATABASE], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()  # the first pair is in
+        try:
+            backups = [backed_up(home, tmp_path / "kept") for _ in range(3)]
+            assert writer.poll() is None
+        finally:
+            writer.kill()
 
     for backup in backups:
         with closing(sqlite3.connect(backup / "memory" / "memories.db")) as connection:
@@ -207,9 +209,9 @@ def test_a_backup_that_lacks_a_file_or_reaches_outside_is_refused(home: Path, tm
     with pytest.raises(BackupError, match=r"agent\.yaml: No such file"):
         restore(settings_of(home), backup)
 
-    values = json.loads((backup / "manifest.json").read_text())
+    values = json.loads((backup / NAME).read_text())
     values["files"].append({"path": "../outside", "bytes": 0, "mode": 0, "sha256": "", "target": "x"})
-    (backup / "manifest.json").write_text(json.dumps(values))
+    (backup / NAME).write_text(json.dumps(values))
     with pytest.raises(BackupError, match="lies outside"):
         restore(settings_of(home), backup)
     assert not (home.parent / "outside").exists()
@@ -217,8 +219,8 @@ def test_a_backup_that_lacks_a_file_or_reaches_outside_is_refused(home: Path, tm
 
 def test_a_newer_schema_is_refused(home: Path, tmp_path: Path) -> None:
     backup = backed_up(home, tmp_path / "kept")
-    values = json.loads((backup / "manifest.json").read_text())
-    (backup / "manifest.json").write_text(json.dumps({**values, "schema_version": 31}))
+    values = json.loads((backup / NAME).read_text())
+    (backup / NAME).write_text(json.dumps({**values, "schema_version": 31}))
 
     with pytest.raises(BackupError, match="schema 31, newer than 30"):
         restore(settings_of(home), backup)
