@@ -7,15 +7,15 @@ from collections.abc import Callable
 import structlog
 
 from native_routes.declaration import Claims, Route, RouteGroup
-from native_routes.reply import Stream, text_reply
+from native_routes.reply import Refusal, Stream, text_reply
 from proxy.caps import EXEMPT
 from proxy.cutover import Mode
-from proxy.exchange import Exchange
+from proxy.exchange import BodyTooLargeError, Exchange
 from proxy.field_lines import Terms
 from proxy.forward import Failure, Forwarder, send_failure
 from proxy.legacy.stand_in import is_served
 from proxy.match import Match
-from proxy.native_run import SAFE_METHODS, DatabaseFault, Late, Left, Raised, run_handler
+from proxy.native_run import BODY_LIMIT_BYTES, SAFE_METHODS, DatabaseFault, Late, Left, Raised, run_handler
 from proxy.override import FIELD
 from proxy.reply_writer import send_reply, send_stream
 from proxy.services import Services
@@ -63,10 +63,18 @@ class Answerer:
             if match.group is not None and override is None and self._cutover.mode(match.group.name) is Mode.SHADOW:
                 terms = await self._shadow.watch(exchange, match, claims, terms)
             if match.group is not None and match.group.name == ONEPASSWORD and exchange.head.method not in SAFE_METHODS:
-                async with self._services.secrets_lock:  # legacy writes the file that native answers write too
-                    await self._forward(exchange, terms)
+                await self._forward_alone(exchange, terms)
             else:
                 await self._forward(exchange, terms)
+
+    async def _forward_alone(self, exchange: Exchange, terms: Terms) -> None:
+        """While nobody else writes the file of secrets: legacy writes it now. Raises Refusal, ClientGoneError."""
+        try:
+            await exchange.read_body(BODY_LIMIT_BYTES)  # stays buffered; who sends slowly must not hold the others up
+        except BodyTooLargeError:
+            raise Refusal(413, f"the request body is over {BODY_LIMIT_BYTES} bytes") from None
+        async with self._services.secrets_lock:
+            await self._forward(exchange, terms)
 
     async def _forward(self, exchange: Exchange, terms: Terms) -> None:
         try:

@@ -43,7 +43,7 @@ async def send_stream(exchange: Exchange, stream: Stream, grant: tuple[Field, ..
         await stream.pieces.aclose()
     if not relay.cancelled() and (error := relay.exception()) is not None:
         raise error
-    if not exchange.gone:
+    if not (exchange.gone or exchange.complete):
         exchange.finish()
 
 
@@ -52,7 +52,11 @@ def _end(task: asyncio.Future[None]) -> None:
 
 
 async def _relay(exchange: Exchange, stream: Stream) -> None:
+    if exchange.gone:
+        return  # before anybody could hear of it
     async for piece in stream.pieces:
+        if exchange.complete:
+            return  # cut off, because the proxy stops
         exchange.write(piece)
         exchange.flush()
         await exchange.writable()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from native_routes import contract
 from native_routes.agent_yaml import AuthPolicy
 from native_routes.daemon_log import DaemonLog
@@ -36,6 +38,8 @@ if TYPE_CHECKING:  # they import numpy, which a proxy that only forwards does wi
     from native_routes.recall.traversal import Walk
     from native_routes.vectors import VectorSearch
     from proxy.memory_search import MemorySearch
+
+log = structlog.get_logger(__name__)
 
 SHOWN_S = 600.0  # a disk that was full once does not keep the proxy degraded for ever
 ALIVE = frozenset({LegacyState.READY, LegacyState.BUSY, LegacyState.WEDGED})
@@ -152,15 +156,17 @@ class Services:
         return Limits(self.settings.exec_timeout_s, self.settings.exec_output_limit_bytes)
 
     async def close(self) -> None:
-        """Close every connection to the database; what is pending is written before. Idempotent."""
-        await self.borrower.close()
+        """Close every connection to the database; what is pending is written before. Idempotent.
+
+        Does not raise: legacy has still to be stopped, whatever goes wrong here.
+        """
         search, self._memory_search = self._memory_search, None
-        if search is not None:
-            await search.close()
-        await self.writer.close()
-        if self._daemon_log is not None:
-            await self._daemon_log.close()
-        await self.reader.close()
+        for part in (self.borrower, search, self.writer, self._daemon_log, self.reader):
+            try:
+                if part is not None:
+                    await part.close()
+            except Exception:
+                log.exception("not_closed", part=type(part).__name__)
 
     @property
     def uptime_s(self) -> float:

@@ -145,7 +145,8 @@ async def _run(context: Context, asked: _Asked, done: Mapping[str, Any], failed:
         context.daemon_log.error("secrets", "exec_with_secrets failed", error, failed)
         raise Refusal(500, str(error)) from error
     context.daemon_log.info("secrets", "exec_with_secrets completed", {**done, "code": outcome.code})
-    return json_reply({"stdout": outcome.stdout, "stderr": outcome.stderr, "code": outcome.code})
+    shown = {"stdout": outcome.stdout, "stderr": outcome.stderr, "code": outcome.code}
+    return await asyncio.to_thread(json_reply, shown)
 
 
 def _resolve(store: SecretsFile, key: bytes, names: Mapping[str, Any]) -> dict[str, str]:

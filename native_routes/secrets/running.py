@@ -70,9 +70,14 @@ async def run_command(
         raise
     finally:
         transport.close()
-    hide = hider(values)
     code = transport.get_returncode()
-    return Outcome(hide(output.text(1)), hide(output.text(2)), code if code is not None and code >= 0 else 1)
+    stdout, stderr = await asyncio.to_thread(_hidden, output, list(values))  # there may be megabytes
+    return Outcome(stdout, stderr, code if code is not None and code >= 0 else 1)
+
+
+def _hidden(output: _Output, values: list[str]) -> tuple[str, str]:
+    hide = hider(values)
+    return hide(output.text(1)), hide(output.text(2))
 
 
 class _Output(asyncio.SubprocessProtocol):

@@ -84,3 +84,16 @@ async def test_a_time_beyond_javascripts_dates_fails_as_it_does_there() -> None:
     reply = await ask(Context(), "POST", "/api/auth/token", body=b'{"role":"agent","ttlSeconds":1e999}')
 
     assert (reply.status, reply.body) == (500, b"Internal Server Error")
+
+
+async def test_a_scope_that_is_nested_without_end_is_refused() -> None:
+    body = b'{"role":"agent","scope":' + b"[" * 900 + b"]" * 900 + b"}"
+    reply = await ask(Context(), "POST", "/api/auth/token", body=body)
+
+    assert (reply.status, value(reply)) == (400, {"error": "invalid request body"})
+
+
+async def test_half_a_character_in_subject_and_scope_is_kept_as_half() -> None:
+    claims, _ = await issued(role="agent", sub="\ud800", scope="\udc00")
+
+    assert (claims.sub, claims.raw["scope"]) == ("\ud800", "\udc00")

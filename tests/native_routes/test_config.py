@@ -126,3 +126,27 @@ async def test_a_disk_that_refuses_leaves_the_old_text(home: Path) -> None:
     assert await save(home, file="a.md", content="new") == (500, {"error": "Failed to save file"})
     assert (home / "a.md" / "inside").read_text() == "kept"
     assert os.listdir(home) == ["a.md"]
+
+
+async def test_the_longest_name_that_the_disk_takes_is_saved(home: Path) -> None:
+    name = "中" * 84 + ".md"  # 255 bytes
+
+    assert await save(home, file=name, content="x") == (200, {"success": True})
+    assert os.listdir(home) == [name]
+    assert await save(home, file="a" * 300 + ".md", content="x") == (500, {"error": "Failed to save file"})
+
+
+@pytest.mark.parametrize("code", [0xD800, 0xDCFF])
+async def test_half_a_character_in_a_name_is_marked_as_in_content(home: Path, code: int) -> None:
+    half = chr(code)
+    await save(home, file=f"{half}.md", content=half)
+
+    assert os.listdir(os.fsencode(home)) == ["\ufffd.md".encode()]
+    assert (home / "\ufffd.md").read_text() == "\ufffd"
+
+
+async def test_a_body_that_is_nested_without_end_fails_and_raises_nothing(home: Path) -> None:
+    body = b'{"file":' + b"[" * 900 + b"]" * 900 + b',"content":"x"}'
+    reply = await ask(Context(home), "POST", "/api/config", body=body)
+
+    assert (reply.status, value(reply)) == (500, {"error": "Failed to save file"})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from native_routes.javascript import stringify
-from native_routes.json_text import parse_json
+from native_routes.js_values import to_text
+from native_routes.json_text import DEEPEST, parse_json
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,23 @@ def test_values_are_javascripts(text: str, written: str) -> None:
 def test_what_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_json(text)
+
+
+@pytest.mark.parametrize("outer", ["[%s]", '{"a":%s}'])
+def test_what_python_could_not_walk_through_is_refused_as_no_json(outer: str) -> None:
+    def nested(depth: int) -> str:
+        text = "5"
+        for _ in range(depth):
+            text = outer % text
+        return text
+
+    deepest = parse_json(nested(DEEPEST))
+    assert stringify(deepest) == nested(DEEPEST)
+    assert to_text([deepest]) in ("5", "[object Object]")
+    for depth in (DEEPEST + 1, 900, 3_000):
+        with pytest.raises(ValueError, match="nested more than 200 deep"):
+            parse_json(nested(depth))
+
+
+def test_many_values_side_by_side_are_not_deep() -> None:
+    assert len(parse_json("[" + "[]," * 1000 + "{}]")) == 1001

@@ -68,6 +68,7 @@ async def test_the_tail_is_taken_before_it_is_filtered(context: Context) -> None
     ("query", "found"),
     [
         ("?limit=0", []), ("?limit=-1", []), ("?limit=abc", ["a", "b", "c"]), ("?limit=2.9", ["b", "c"]),
+        (f"?limit=-{'9' * 400}", []), (f"?limit={'9' * 400}", ["a", "b", "c"]),
         ("?level=warn", ["b", "c"]), ("?level=none", ["a", "b", "c"]), ("?category=tea", ["a"]),
         ("?since=2020-01-02", []), ("?since=garbage", ["a", "b", "c"]), ("?since=2019", ["a", "b", "c"]),
     ],
@@ -147,3 +148,16 @@ async def test_the_stream_has_our_entries_and_legacys(tmp_path: Path) -> None:
     assert b'"message":"ours"' in await anext(pieces)
     await pieces.aclose()
     await context.daemon_log.close()
+
+
+async def test_entries_are_written_once_where_a_full_file_cannot_be_set_aside(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("native_routes.daemon_log.FILE_LIMIT_BYTES", 10)
+    (context.logs_path / "signet-2026-11-21-2026-11-21T04-06-40-000Z.log").mkdir(parents=True)  # in the way
+    context.daemon_log.info("memory", "once")
+    await context.daemon_log.close()
+    await context.daemon_log.close()
+
+    assert (context.logs_path / "signet-2026-11-21.log").read_text().count("once") == 1
+    assert context.daemon_log.problem is None

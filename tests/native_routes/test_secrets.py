@@ -288,3 +288,105 @@ async def test_a_reference_to_1password_is_left_to_legacy_once_it_has_a_token(co
     await put(context, "OP_SERVICE_ACCOUNT_TOKEN", "token")
     with pytest.raises(LeftToLegacy):
         await run(context, "true", A="op://vault/item")
+
+
+async def exec_raw(context: Context, body: bytes) -> tuple[int, Any]:
+    reply = await ask(context, "POST", "/api/secrets/exec", body=body)
+    return reply.status, value(reply)
+
+
+@pytest.mark.parametrize("name", ["A=B", "", "A B", "1", "\u00e9"])
+async def test_odd_names_of_variables_are_answered_and_raise_nothing(context: Context, name: str) -> None:
+    await put(context, "TOKEN", "secret value")
+
+    reply = await ask(context, "POST", "/api/secrets/exec", json_body={"command": "true", "secrets": {name: "TOKEN"}})
+
+    # Which of them a shell is given is the event loop's: uvloop hands on what asyncio's own refuses, as legacy does.
+    assert reply.status == 200 or "illegal environment variable name" in value(reply)["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"command":"echo a\\u0000b","secrets":{"T":"TOKEN"}}',
+        b'{"command":"true","secrets":{"A\\u0000B":"TOKEN"}}',
+        b'{"command":"true","secrets":{"T":"WITH_NULL"}}',
+    ],
+)
+async def test_a_null_byte_is_refused_and_nothing_runs_that_was_cut_off_there(context: Context, body: bytes) -> None:
+    await put(context, "TOKEN", "secret value")
+    await put(context, "WITH_NULL", "ab\0cd")
+
+    status, answer = await exec_raw(context, body)
+
+    assert status == 500
+    assert "without null bytes" in answer["error"]
+
+
+async def test_half_a_character_reaches_the_command_marked(context: Context) -> None:
+    await put(context, "HALF", "ab\ud800")
+
+    reply = await exec_raw(context, b'{"command":"echo \\ud800 $T | od -An -tx1","secrets":{"T":"HALF"}}')
+
+    assert reply == (200, {"stdout": " ef bf bd 20 61 62 ef bf bd 0a\n", "stderr": "", "code": 0})
+
+
+@pytest.mark.parametrize(
+    ("named", "problem"),
+    [
+        ("null", "null is not an object (evaluating 'secretName.startsWith')"),
+        ("5", "secretName.startsWith is not a function."),
+        ("[]", "secretName.startsWith is not a function."),
+        ('"toString"', "input cannot be null or undefined"),
+    ],
+)
+async def test_a_name_of_a_secret_that_is_none_fails_in_legacys_words(
+    context: Context, named: str, problem: str
+) -> None:
+    status, answer = await exec_raw(context, b'{"command":"true","secrets":{"T":%b}}' % named.encode())
+
+    assert status == 500
+    assert answer["error"].startswith(problem)
+
+
+@pytest.mark.parametrize("depth", [190, 900, 100_000])
+async def test_a_command_that_is_nested_without_end_is_an_error(context: Context, depth: int) -> None:
+    await put(context, "TOKEN", "secret value")
+    body = b'{"command":%b,"secrets":{"T":"NONE"}}' % (b"[" * depth + b"]" * depth)
+
+    assert (await exec_raw(context, body))[0] == 500
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"null", b"5", b'"text"', b"[]", b"{}", b'{"secrets":null}', b'{"secrets":[]}', b'{"secrets":{"TOKEN":null}}',
+        b'{"secrets":{"TOKEN":5}}', b'{"secrets":{"TOKEN":{"ciphertext":5}}}',
+        b'{"secrets":{"TOKEN":{"ciphertext":""}}}', b'{"secrets":{"TOKEN":{"ciphertext":"\\ud800"}}}', b"[" * 100_000,
+    ],
+)  # fmt: skip
+async def test_a_file_of_any_shape_is_answered_and_raises_nothing(context: Context, content: bytes) -> None:
+    context.file.parent.mkdir()
+    context.file.write_bytes(content)
+    for method, path in (("GET", "/api/secrets"), ("DELETE", "/api/secrets/OTHER"), ("DELETE", "/api/secrets/TOKEN")):
+        assert (await ask(context, method, path)).status in (200, 404, 500)
+    context.file.write_bytes(content)
+    assert (await exec_raw(context, b'{"command":"true","secrets":{"T":"TOKEN"}}'))[0] == 500
+    assert (await put(context, "TOKEN", "x")).status in (200, 400)
+
+
+async def test_a_file_that_cannot_be_read_is_not_replaced(context: Context) -> None:
+    context.file.mkdir(parents=True)  # unreadable for anybody, root too
+
+    assert (await put(context, "TOKEN", "secret value")).status == 400
+    assert os.listdir(context.file.parent) == ["secrets.enc"]
+
+
+async def test_a_second_damaged_file_does_not_replace_the_first(context: Context) -> None:
+    context.file.parent.mkdir()
+    for damaged in ("{first", "{second"):
+        context.file.write_text(damaged)
+        await put(context, "TOKEN", "secret value")
+
+    kept = [path.read_text() for path in sorted(context.file.parent.glob("*.damaged*"))]
+    assert kept == ["{first", "{second"]

@@ -108,7 +108,7 @@ def within_s(route: Route) -> float | None:
 
 
 GROUPS = (
-    *(group for group in native_routes.GROUPS if group.name in {"health", "status"}),
+    *(group for group in native_routes.GROUPS if group.name in {"health", "status", "logs", "onepassword"}),
     with_plants(memories.GROUP),
     with_plants(recall.GROUP),
     RouteGroup("remember", 3, (Route("POST", "/api/memory/remember", write_note),), writes=frozenset({"planted"})),
