@@ -122,7 +122,7 @@ def _sort_by_time(entries: list[Any]) -> None:
 
     Differs: among entries without a time, which no daemon writes, legacy's order is that of its engine's algorithm.
     """
-    if any(entry is None for entry in entries) and len(entries) > 1:
+    if any(entry is None for entry in entries):
         return
     times = {id(entry): _time_ms(_property(entry, "timestamp")) for entry in entries}
     if None in times.values():

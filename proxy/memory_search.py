@@ -22,9 +22,7 @@ from proxy.settings import Settings
 class MemorySearch:
     """One for the process; to be made on the event loop, and closed before the database's anchor is let go."""
 
-    def __init__(
-        self, settings: Settings, environment: Mapping[str, str], legacy_answers: Callable[[], bool]
-    ) -> None:
+    def __init__(self, settings: Settings, environment: Mapping[str, str], legacy_answers: Callable[[], bool]) -> None:
         """`legacy_answers`: whether a request may be left to legacy now."""
         self._settings = settings
         self._environment = environment

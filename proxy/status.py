@@ -168,7 +168,7 @@ async def _backup_before(services: Services, action: str, groups: list[str], res
     try:
         return await _made_backup(services, None)
     except Refusal as refusal:
-        fix = 'free some disk space, or send "backup": false (`--no-backup`)'
+        fix = 'mend that, or send "backup": false (`--no-backup`)'
         raise Refusal(409, f"no backup could be made before native writes: {refusal.error}; {fix}") from refusal
 
 

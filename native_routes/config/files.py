@@ -17,7 +17,8 @@ FIRST: Final = ("agent.yaml", "AGENTS.md", "SOUL.md", "IDENTITY.md", "USER.md")
 def list_files(home_path: Path) -> list[dict[str, Any]]:
     """`name`, `content` and `size` in bytes of each, the agent's own files first. Blocks. Raises OSError.
 
-    Content that is not UTF-8 has U+FFFD in its place; a byte order mark stays.
+    What is not UTF-8, in content or name, has U+FFFD in its place; a byte order mark stays.
+    Differs: legacy then looks for a file of that other name, and fails.
     """
     found = []
     for path in home_path.iterdir():
@@ -26,7 +27,7 @@ def list_files(home_path: Path) -> list[dict[str, Any]]:
         state = path.stat()  # a dangling link fails the whole list, as in legacy
         if stat.S_ISREG(state.st_mode):
             content = path.read_bytes().decode("utf-8", "replace")
-            found.append({"name": path.name, "content": content, "size": state.st_size})
+            found.append({"name": well_formed(path.name), "content": content, "size": state.st_size})
     return sorted(found, key=_order)
 
 

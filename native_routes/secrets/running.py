@@ -17,6 +17,7 @@ from native_routes.js_values import utf16_length
 
 SHORTEST_HIDDEN: Final = 4  # UTF-16 units; shorter values are everywhere
 HIDDEN: Final = "[REDACTED]"
+KILLED_WITHIN_S: Final = 1.0  # a process that SIGKILL does not end waits for a disk
 
 
 class CommandError(Exception):
@@ -63,8 +64,9 @@ async def run_command(
             await output.complete
     except BaseException as error:
         # Ended with all that it started, unless that moved to a session of its own.
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(transport.get_pid(), signal.SIGKILL)
+        await asyncio.wait([output.ended], timeout=KILLED_WITHIN_S)
         if isinstance(error, TimeoutError):
             raise CommandError(f"the command was ended after {limits.seconds:g} s") from None
         raise
@@ -85,6 +87,7 @@ class _Output(asyncio.SubprocessProtocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit_bytes: int) -> None:
         self.complete: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()  # of the process, its outputs aside
         self._limit_bytes = limit_bytes
         self._pieces: dict[int, bytearray] = {1: bytearray(), 2: bytearray()}
         self._waits_for = 3  # the process and its two outputs
@@ -102,6 +105,7 @@ class _Output(asyncio.SubprocessProtocol):
         self._one_less()
 
     def process_exited(self) -> None:
+        self.ended.set_result(None)
         self._one_less()
 
     def _one_less(self) -> None:

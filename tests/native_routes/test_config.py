@@ -150,3 +150,10 @@ async def test_a_body_that_is_nested_without_end_fails_and_raises_nothing(home: 
     reply = await ask(Context(home), "POST", "/api/config", body=body)
 
     assert (reply.status, value(reply)) == (500, {"error": "Failed to save file"})
+
+
+async def test_a_name_that_is_no_utf8_hides_no_other_file(home: Path) -> None:
+    (home / "a.md").write_text("here")
+    (home / os.fsdecode(b"\xff.md")).write_text("odd")
+
+    assert sorted(file["name"] for file in (await listed(home))["files"]) == ["a.md", "\ufffd.md"]

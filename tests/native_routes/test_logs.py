@@ -161,3 +161,14 @@ async def test_entries_are_written_once_where_a_full_file_cannot_be_set_aside(
 
     assert (context.logs_path / "signet-2026-11-21.log").read_text().count("once") == 1
     assert context.daemon_log.problem is None
+
+
+@pytest.mark.parametrize("lines", ["null", "null\nnull", '5\n"x"', '{"timestamp":[[[]]]}\n{}', '{"level":[]}'])
+async def test_lines_that_no_daemon_writes_are_shown_and_raise_nothing(context: Context, lines: str) -> None:
+    context.logs_path.mkdir()
+    (context.logs_path / "signet-2020-01-01.log").write_text(lines)
+
+    reply = await ask(context, "GET", "/api/logs")
+
+    assert value(reply)["logs"] == [json.loads(line) for line in lines.split("\n")]
+    assert (await ask(context, "GET", "/api/logs?level=warn&category=x&since=2020")).status == 200
