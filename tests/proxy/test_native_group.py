@@ -22,20 +22,20 @@ def proxy(tmp_path: Path) -> Iterator[RunningProxy]:
         yield running
 
 
-def test_cutover_moves_the_next_request_and_moves_it_back(proxy: RunningProxy) -> None:
+def test_a_proven_read_is_native_by_default_and_cutover_moves_the_next_request(proxy: RunningProxy) -> None:
     proxy.post("/api/memory/remember", {"content": "I prefer tea."})
-    before = proxy.get("/api/memories")
-    assert before.headers[SERVED_BY] == "legacy"
-
-    assert proxy.cli("cutover", "set", "memories", "native").exit_code == 0
     native = proxy.get("/api/memories")
-    assert (native.headers[SERVED_BY], native.content) == ("native", before.content)
-
-    proxy.post("/api/memory/remember", {"content": "I prefer coffee."})
-    assert proxy.get("/api/memories").json()["stats"]["total"] == 2, "what legacy commits is seen at once"
+    assert native.headers[SERVED_BY] == "native"
 
     assert proxy.cli("cutover", "set", "memories", "legacy").exit_code == 0
-    assert proxy.get("/api/memories").headers[SERVED_BY] == "legacy"
+    legacys = proxy.get("/api/memories")
+    assert (legacys.headers[SERVED_BY], legacys.content) == ("legacy", native.content)
+
+    assert proxy.cli("cutover", "set", "memories", "native").exit_code == 0
+    proxy.post("/api/memory/remember", {"content": "I prefer coffee."})
+    again = proxy.get("/api/memories")
+    assert again.headers[SERVED_BY] == "native"
+    assert again.json()["stats"]["total"] == 2, "what legacy commits is seen at once"
 
 
 def test_native_group_answers_while_legacy_is_stopped_dead_or_starting_again(proxy: RunningProxy) -> None:

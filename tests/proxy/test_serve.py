@@ -172,7 +172,7 @@ def test_first_start_in_team_mode_gets_ready_and_asks_others_for_tokens(tmp_path
 def test_status_of_the_daemon_shows_the_proxys_pid_port_and_address(tmp_path: Path) -> None:
     with RunningProxy(tmp_path, SIGNET_LEGACY_DAEMON=str(STAND_IN_PATH)) as proxy:
         proxy.until_legacy("ready")
-        reply = proxy.get("/api/status")
+        reply = proxy.get("/api/status", **{"x-signet-route": "legacy"})
         status = reply.json()
         assert (status["pid"], status["port"]) == (proxy.pid, int(proxy.environment["SIGNET_PORT"]))
         assert (status["host"], status["bindHost"]) == ("127.0.0.1", "127.0.0.1")
