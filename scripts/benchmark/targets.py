@@ -21,8 +21,10 @@ from scripts.benchmark.rows import Budget
 from scripts.benchmark.running import Running, get
 
 # Provider none: a default one would ask the internet for a model. The pipeline would ask an LLM.
+# What is measured here is forwarding, also of what ships native.
+CUTOVER_YAML = "groups:\n  status: legacy\n"
 AGENT_YAML = "embedding:\n  provider: none\nmemory:\n  pipelineV2:\n    enabled: false\n"
-FORWARDED = "/api/features"  # the cheapest route that no group answers natively yet
+FORWARDED = "/api/features"  # the cheapest route of all
 HEALTH = "/health"
 
 NGINX_CONF = """\
@@ -91,6 +93,8 @@ class Place:
         self.home_path.mkdir(parents=True)
         (folder / "user").mkdir()
         (self.home_path / "agent.yaml").write_text(AGENT_YAML)
+        (self.home_path / ".daemon").mkdir()
+        (self.home_path / ".daemon" / "cutover.yaml").write_text(CUTOVER_YAML)
 
     def environment(self, **more: str) -> dict[str, str]:
         return {
