@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from native_routes.coercion import optional_text
 from native_routes.declaration import NativeRequest
+from native_routes.javascript.coercion import optional_text
 
 ACTOR_TYPES: Final = frozenset({"operator", "pipeline", "harness", "sdk", "daemon"})
 NOBODY_NAMED: Final = "daemon"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from native_routes.javascript import trim
+from native_routes.javascript.primitives import trim
 
 FILE_NAMES: Final = ("agent.yaml", "AGENT.yaml", "config.yaml")  # the first one that can be read is used alone
 SECRET_BYTES: Final = 32  # what legacy creates

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from native_routes.javascript import stringify, undefined
-from native_routes.js_dates import iso_text
+from native_routes.javascript.dates import iso_text
+from native_routes.javascript.primitives import stringify, undefined
 from native_routes.log_entries import newest_first
 from native_routes.outside import Clock
 

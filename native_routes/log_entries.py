@@ -13,11 +13,11 @@ from functools import cmp_to_key
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from native_routes.collation import collation_key
-from native_routes.javascript import trim, undefined
-from native_routes.js_dates import parse_date
-from native_routes.js_values import to_text
-from native_routes.json_text import parse_json
+from native_routes.javascript.collation import collation_key
+from native_routes.javascript.dates import parse_date
+from native_routes.javascript.json_text import parse_json
+from native_routes.javascript.primitives import trim, undefined
+from native_routes.javascript.values import to_text
 
 T = TypeVar("T")
 

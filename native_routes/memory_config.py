@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from native_routes.agent_yaml import FILE_NAMES, read_config
-from native_routes.javascript import number_text, parse_float, parse_int, trim
+from native_routes.javascript.primitives import number_text, parse_float, parse_int, trim
 from native_routes.pipeline_config import clamp, is_number, look_up, read_pipeline
 
 OLLAMA_URL: Final = "http://localhost:11434"

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from native_routes.js_dates import iso_text
+from native_routes.javascript.dates import iso_text
 
 BORROW_WITHIN_S: Final = 0.25
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
-from native_routes.javascript import trim
+from native_routes.javascript.primitives import trim
 
 EXTRACTION_PROVIDERS: Final = ("codex", "opencode", "claude-code", "ollama", "anthropic")
 SYNTHESIS_PROVIDERS: Final = ("ollama", "claude-code", "opencode", "anthropic")

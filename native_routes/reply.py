@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from native_routes.javascript import stringify
+from native_routes.javascript.primitives import stringify
 
 Fields = tuple[tuple[bytes, bytes], ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from native_routes.declaration import NativeRequest
-from native_routes.json_text import parse_json
+from native_routes.javascript.json_text import parse_json
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from native_routes.javascript import trim
-from native_routes.json_text import parse_json
+from native_routes.javascript.json_text import parse_json
+from native_routes.javascript.primitives import trim
 
 
 def split_tags(text: str) -> list[str]:

@@ -13,7 +13,7 @@ import re
 from typing import Any, Final, NoReturn
 
 from native_routes.declaration import Claims
-from native_routes.javascript import stringify
+from native_routes.javascript.primitives import stringify
 
 __all__ = ["ROLES", "Claims", "bearer_token", "mint", "verify"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from native_routes.json_text import parse_json
+from native_routes.javascript.json_text import parse_json
 from native_routes.outside import BORROW_WITHIN_S
 from proxy.exchange import Field, Framing
 from proxy.legacy.status import Legacy

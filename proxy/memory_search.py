@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from native_routes.embedders import Embedder, EmbeddingError
-from native_routes.local_model import MODELS_FOLDER, LocalModel
 from native_routes.recall.access_tracking import AccessTracker
 from native_routes.recall.search import Searcher
+from native_routes.searching.embedders import Embedder, EmbeddingError
+from native_routes.searching.local_model import MODELS_FOLDER, LocalModel
+from native_routes.searching.vectors import VectorSearch
 from native_routes.secrets.opening import SecretError, resolve
-from native_routes.vectors import VectorSearch
 from proxy.settings import Settings
 
 

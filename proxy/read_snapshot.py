@@ -24,9 +24,9 @@ from native_routes.database import (
 )
 
 if TYPE_CHECKING:  # they import numpy
-    from native_routes.embedders import Vector
     from native_routes.recall.search import Searcher
-    from native_routes.vectors import Neighbour
+    from native_routes.searching.embedders import Vector
+    from native_routes.searching.vectors import Neighbour
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -186,7 +186,7 @@ def _end(connection: Connection) -> None:
 
 
 def _nearest(connection: Connection, vector: bytes, count: int) -> list[Neighbour]:
-    from native_routes.vector_index import NEAREST
+    from native_routes.searching.vector_index import NEAREST
 
     try:
         with translated():

@@ -17,8 +17,8 @@ from proxy.legacy.status import LegacyState, LegacyStatus
 from proxy.timestamps import iso_utc
 
 if TYPE_CHECKING:
-    from native_routes.embedders import EmbedderStatus
-    from native_routes.vectors import VectorStatus
+    from native_routes.searching.embedders import EmbedderStatus
+    from native_routes.searching.vectors import VectorStatus
 
 EFFECTS = {
     LegacyState.STARTING: "forwarded requests wait up to 5 s, then get 503",

@@ -33,10 +33,10 @@ from proxy.legacy_events import LegacyEvents
 from proxy.settings import Settings, process_environment
 
 if TYPE_CHECKING:  # they import numpy, which a proxy that only forwards does without
-    from native_routes.embedders import Embedder
     from native_routes.recall.search import Searcher
     from native_routes.recall.traversal import Walk
-    from native_routes.vectors import VectorSearch
+    from native_routes.searching.embedders import Embedder
+    from native_routes.searching.vectors import VectorSearch
     from proxy.memory_search import MemorySearch
 
 log = structlog.get_logger(__name__)

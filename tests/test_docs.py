@@ -15,10 +15,11 @@ from typing import Any
 import click
 import pytest
 
-from native_routes import GROUPS, local_model
+from native_routes import GROUPS
 from native_routes.declaration import Handler, Route
-from native_routes.embedders import EmbedderState
-from native_routes.onnx_encoder import FILES
+from native_routes.searching import local_model
+from native_routes.searching.embedders import EmbedderState
+from native_routes.searching.onnx_encoder import FILES
 from proxy.cli import main
 from proxy.legacy.policy import RestartPolicy
 from proxy.legacy.status import LegacyState

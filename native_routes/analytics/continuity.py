@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from native_routes.analytics.queries import Stored
-from native_routes.hybrid_ranking import round_to_2
-from native_routes.js_values import to_number, to_text
+from native_routes.javascript.values import to_number, to_text
+from native_routes.searching.hybrid_ranking import round_to_2
 from native_routes.stored_values import as_json, bytes_text
 
 

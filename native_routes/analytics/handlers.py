@@ -13,8 +13,8 @@ from native_routes.analytics.usage import Usage
 from native_routes.database import Connection, DatabaseError, Reader
 from native_routes.declaration import NativeRequest
 from native_routes.diagnostics.domains import read_domains
-from native_routes.javascript import parse_int
-from native_routes.js_values import bindable
+from native_routes.javascript.primitives import parse_int
+from native_routes.javascript.values import bindable
 from native_routes.outside import BORROW_WITHIN_S, Clock
 from native_routes.pipeline_config import is_number
 from native_routes.query_string import query_parameter

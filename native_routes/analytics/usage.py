@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from native_routes.analytics.latency import Latencies
-from native_routes.js_objects import in_key_order
+from native_routes.javascript.objects import in_key_order
 
 KEY_CHARACTERS: Final = 4_000_000  # of all keys together: about 20 MB, and tens of thousands of different paths
 REMEMBER: Final = "POST /api/memory/remember"

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from native_routes.agent_yaml import AuthPolicy
 from native_routes.declaration import NativeRequest
-from native_routes.js_dates import LAST_MS, iso_text
-from native_routes.js_values import truthy
+from native_routes.javascript.dates import LAST_MS, iso_text
+from native_routes.javascript.values import truthy
 from native_routes.outside import Clock
 from native_routes.reply import Refusal, Reply, json_reply, text_reply
 from native_routes.request_body import read_json

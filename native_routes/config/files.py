@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 from typing import Any, Final
 
-from native_routes.collation import collation_key
-from native_routes.js_values import well_formed
+from native_routes.javascript.collation import collation_key
+from native_routes.javascript.values import well_formed
 from native_routes.whole_file import replace_file
 
 SUFFIXES: Final = (".md", ".yaml")

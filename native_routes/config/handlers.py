@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from native_routes.config.files import SUFFIXES, list_files, save_file
 from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import NativeRequest
-from native_routes.js_values import truthy
+from native_routes.javascript.values import truthy
 from native_routes.reply import Refusal, Reply, json_reply
 from native_routes.request_body import read_json
 

@@ -10,7 +10,7 @@ from native_routes.database import Connection, StatementError, translated
 from native_routes.diagnostics import queries
 from native_routes.diagnostics.queries import Memories, Stored
 from native_routes.diagnostics.score import Domain, scored
-from native_routes.js_dates import iso_text, parse_date
+from native_routes.javascript.dates import iso_text, parse_date
 from native_routes.stored_values import bytes_text
 
 HOUR_MS: Final = 3_600_000

@@ -8,7 +8,7 @@ from typing import Any, Final
 from native_routes.database import DatabaseError
 from native_routes.declaration import NativeRequest
 from native_routes.diagnostics.report import Context, Report, current_report
-from native_routes.js_objects import METHODS, PROTOTYPE
+from native_routes.javascript.objects import METHODS, PROTOTYPE
 from native_routes.reply import Refusal, Reply, json_reply, text_reply
 
 EMPTY: Final = Reply(200, b"", ((b"content-type", b"application/json"),))

@@ -14,8 +14,8 @@ from typing import Any, Final
 from native_routes.database import Connection, StatementError, translated
 from native_routes.diagnostics.queries import COMPARISONS, TRAININGS, Comparison
 from native_routes.diagnostics.score import Domain, status_of, within_bounds
-from native_routes.js_values import bindable, to_number
-from native_routes.json_text import parse_json
+from native_routes.javascript.json_text import parse_json
+from native_routes.javascript.values import bindable, to_number
 from native_routes.pipeline_config import is_number
 from native_routes.stored_values import as_json
 

@@ -19,7 +19,7 @@ from native_routes.diagnostics.predictor import (
 )
 from native_routes.diagnostics.score import Domain, scored, status_of, within_bounds
 from native_routes.diagnostics.update import told_update, unchecked_update
-from native_routes.js_dates import iso_text
+from native_routes.javascript.dates import iso_text
 from native_routes.kept_state import kept
 from native_routes.memory_config import MemoryConfig
 from native_routes.outside import BORROW_WITHIN_S, Clock

@@ -12,8 +12,8 @@ from native_routes.database import Connection, DatabaseError, Reader
 from native_routes.declaration import NativeRequest
 from native_routes.documents import queries, storing
 from native_routes.documents.new_document import read_document
-from native_routes.javascript import parse_int, undefined
-from native_routes.js_values import UnbindableError, bindable
+from native_routes.javascript.primitives import parse_int, undefined
+from native_routes.javascript.values import UnbindableError, bindable
 from native_routes.outside import Clock, new_id, now_text
 from native_routes.query_string import query_parameter
 from native_routes.reply import Refusal, Reply, json_reply, text_reply

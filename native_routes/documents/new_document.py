@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from native_routes.javascript import stringify
-from native_routes.js_values import truthy
+from native_routes.javascript.primitives import stringify
+from native_routes.javascript.values import truthy
 from native_routes.reply import Refusal
 
 SOURCE_TYPES: Final = ("text", "url", "file")

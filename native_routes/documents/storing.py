@@ -7,7 +7,7 @@ from typing import Any, Final
 from native_routes.database import Connection
 from native_routes.documents import queries
 from native_routes.documents.new_document import NewDocument
-from native_routes.js_values import bindable, truthy
+from native_routes.javascript.values import bindable, truthy
 from native_routes.outside import new_id
 
 MOST_ATTEMPTS: Final = 3

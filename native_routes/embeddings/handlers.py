@@ -9,15 +9,15 @@ from typing import Any, Final, Protocol
 
 from native_routes.database import DatabaseError, Reader
 from native_routes.declaration import NativeRequest
-from native_routes.embedding_provider import EmbeddingProvider
 from native_routes.embeddings.health_report import checks, report
 from native_routes.embeddings.listing import UnreadableEmbedding, page_body, read_page
-from native_routes.javascript import parse_int
+from native_routes.javascript.primitives import parse_int
 from native_routes.kept_state import kept
 from native_routes.memory_config import MemoryConfig
 from native_routes.outside import Clock, now_text
 from native_routes.query_string import query_parameter
 from native_routes.reply import Reply, json_reply, text_reply
+from native_routes.searching.embedding_provider import EmbeddingProvider
 
 JSON: Final = ((b"content-type", b"application/json"),)
 STATUS_TARGET: Final = b"/api/embeddings/status"

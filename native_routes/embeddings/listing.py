@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from native_routes.database import Connection
 from native_routes.embeddings import queries
-from native_routes.javascript import number_text, stringify
+from native_routes.javascript.primitives import number_text, stringify
 from native_routes.stored_values import as_json
 from native_routes.tags import parse_tags_field
 

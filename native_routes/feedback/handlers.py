@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from native_routes.coercion import optional_text
 from native_routes.daemon_log import DaemonLog
 from native_routes.database import Connection, DatabaseError
 from native_routes.declaration import NativeRequest
 from native_routes.feedback.queries import RATE
-from native_routes.js_values import bindable, truthy
-from native_routes.json_object import read_object
+from native_routes.javascript.coercion import optional_text
+from native_routes.javascript.json_object import read_object
+from native_routes.javascript.values import bindable, truthy
 from native_routes.reply import Refusal, Reply, json_reply
 from native_routes.writer import Writer
 

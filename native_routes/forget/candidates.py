@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from native_routes.coercion import optional_positive_integer, optional_text
 from native_routes.database import Connection, StatementError, translated
 from native_routes.forget import queries
-from native_routes.javascript import trim
-from native_routes.js_values import bindable
+from native_routes.javascript.coercion import optional_positive_integer, optional_text
+from native_routes.javascript.primitives import trim
+from native_routes.javascript.values import bindable
 from native_routes.reply import Refusal
 from native_routes.stored_values import bytes_text
 from native_routes.tags import split_tags

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from native_routes.changing.memory_history import Mutation, record
+from native_routes.changing.memory_version import is_other_version, next_version
 from native_routes.database import Connection
 from native_routes.forget import queries
-from native_routes.javascript import undefined
-from native_routes.js_dates import parse_date
-from native_routes.js_values import bindable
-from native_routes.memory_history import Mutation, record
-from native_routes.memory_version import is_other_version, next_version
+from native_routes.javascript.dates import parse_date
+from native_routes.javascript.primitives import undefined
+from native_routes.javascript.values import bindable
 from native_routes.stored_values import as_json, bytes_text
 
 RETENTION_DAYS: Final = 30

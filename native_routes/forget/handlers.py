@@ -8,18 +8,18 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from native_routes.actor import actor_of
-from native_routes.coercion import optional_bool, optional_text
+from native_routes.changing.memory_history import Mutation
+from native_routes.changing.mutation_request import read_if_version, read_memory_id, read_reason, unfrozen
 from native_routes.database import Connection, ConstraintViolated, Reader, StatementError
 from native_routes.declaration import NativeRequest
 from native_routes.forget.candidates import Candidate, Wanted, confirm_token, find_candidates, read_wanted
 from native_routes.forget.forgetting import RETENTION_DAYS, Outcome, forget_memory, recover_memory
-from native_routes.javascript import undefined
-from native_routes.js_dates import iso_text
-from native_routes.js_values import UnbindableError
-from native_routes.json_object import read_object, read_optional_object
+from native_routes.javascript.coercion import optional_bool, optional_text
+from native_routes.javascript.dates import iso_text
+from native_routes.javascript.json_object import read_object, read_optional_object
+from native_routes.javascript.primitives import undefined
+from native_routes.javascript.values import UnbindableError
 from native_routes.memory_config import MemoryConfig
-from native_routes.memory_history import Mutation
-from native_routes.mutation_request import read_if_version, read_memory_id, read_reason, unfrozen
 from native_routes.outside import Clock, now_text
 from native_routes.project_scope import check_project
 from native_routes.query_string import query_parameter

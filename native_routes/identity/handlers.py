@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from native_routes.declaration import NativeRequest
-from native_routes.javascript import trim
+from native_routes.javascript.primitives import trim
 from native_routes.reply import Reply, json_reply
 
 FIELDS: Final = ("name", "creature", "vibe")

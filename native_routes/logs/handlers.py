@@ -9,8 +9,8 @@ from typing import Final, Protocol
 
 from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import NativeRequest
-from native_routes.javascript import parse_int, stringify
-from native_routes.js_dates import parse_date
+from native_routes.javascript.dates import parse_date
+from native_routes.javascript.primitives import parse_int, stringify
 from native_routes.log_entries import DEFAULT_LIMIT, LogQuery, recent_entries
 from native_routes.query_string import query_parameter
 from native_routes.reply import Reply, Stream, json_reply

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any, Final, Protocol
 
-from native_routes.coercion import optional_positive_integer
 from native_routes.database import Connection, DatabaseError, Reader, StatementError
 from native_routes.declaration import NativeRequest
-from native_routes.javascript import parse_int, trim, undefined
-from native_routes.json_text import parse_json
+from native_routes.javascript.coercion import optional_positive_integer
+from native_routes.javascript.json_text import parse_json
+from native_routes.javascript.primitives import parse_int, trim, undefined
 from native_routes.memories import queries
 from native_routes.memories.listing import page_body, rows_body
 from native_routes.memories.timeline import read_timeline, unbuilt_timeline

@@ -6,7 +6,7 @@ import threading
 from typing import Final
 
 from native_routes.database import Connection
-from native_routes.javascript import stringify
+from native_routes.javascript.primitives import stringify
 from native_routes.memories.queries import COUNTS, LIST, PAGE, Counts
 from native_routes.stored_values import as_object
 

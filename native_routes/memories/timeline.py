@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final, TypeVar
 
-from native_routes.collation import collation_key
 from native_routes.database import Connection
-from native_routes.javascript import trim
-from native_routes.js_dates import iso_text, parse_date
+from native_routes.javascript.collation import collation_key
+from native_routes.javascript.dates import iso_text, parse_date
+from native_routes.javascript.primitives import trim
 from native_routes.memories.queries import EVENTS_SINCE, MEMORIES_SINCE, DatedEvent, DatedMemory, Stored
 from native_routes.stored_values import bytes_text
 from native_routes.tags import parse_tags_of_timeline

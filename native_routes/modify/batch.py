@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from native_routes.coercion import optional_text
+from native_routes.changing.mutation_request import read_if_version, read_reason
 from native_routes.database import Connection
-from native_routes.javascript import undefined
+from native_routes.javascript.coercion import optional_text
+from native_routes.javascript.primitives import undefined
 from native_routes.modify.change import Change, Outcome, change_memory
 from native_routes.modify.patch import Patch, read_patch
-from native_routes.mutation_request import read_if_version, read_reason
 from native_routes.reply import Refusal
 from native_routes.writer import Writer
 

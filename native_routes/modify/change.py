@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from native_routes.content import NormalContent
+from native_routes.changing.content import NormalContent
+from native_routes.changing.memory_history import Mutation, record
+from native_routes.changing.memory_vectors import index_vector, unindex_other_vectors
+from native_routes.changing.memory_version import is_other_version, next_version
 from native_routes.database import Connection
-from native_routes.javascript import undefined
-from native_routes.js_values import bindable
-from native_routes.memory_history import Mutation, record
-from native_routes.memory_vectors import index_vector, unindex_other_vectors
-from native_routes.memory_version import is_other_version, next_version
+from native_routes.javascript.primitives import undefined
+from native_routes.javascript.values import bindable
 from native_routes.modify import queries
 from native_routes.modify.patch import FIELDS, Patch
 from native_routes.outside import new_id

@@ -8,25 +8,25 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final, Protocol
 
 from native_routes.actor import actor_of
-from native_routes.coercion import optional_text
+from native_routes.changing.memory_history import Mutation
+from native_routes.changing.mutation_request import read_if_version, read_memory_id, read_reason, unfrozen
 from native_routes.database import ConstraintViolated, Reader
 from native_routes.declaration import NativeRequest
-from native_routes.javascript import undefined
-from native_routes.js_values import UnbindableError
-from native_routes.json_object import read_object
+from native_routes.javascript.coercion import optional_text
+from native_routes.javascript.json_object import read_object
+from native_routes.javascript.primitives import undefined
+from native_routes.javascript.values import UnbindableError
 from native_routes.memory_config import EmbeddingConfig, MemoryConfig
-from native_routes.memory_history import Mutation
 from native_routes.modify.batch import Batch, read_entry, told
 from native_routes.modify.change import Change, NewVector, change_memory
 from native_routes.modify.patch import Patch, read_patch
-from native_routes.mutation_request import read_if_version, read_memory_id, read_reason, unfrozen
 from native_routes.outside import Clock, now_text
 from native_routes.project_scope import check_project
 from native_routes.reply import Refusal, Reply, json_reply, text_reply
 from native_routes.writer import Writer
 
 if TYPE_CHECKING:
-    from native_routes.embedders import Embedder
+    from native_routes.searching.embedders import Embedder
 
 MOST_PATCHES: Final = 200
 # A token without a subject, a model's name that is no text: legacy's statement throws.
@@ -123,7 +123,9 @@ async def _embed(context: Context, patch: Patch, config: EmbeddingConfig) -> New
 
 
 async def _embedder(context: Context) -> Embedder:
-    await asyncio.to_thread(importlib.import_module, "native_routes.embedders")  # at first it imports numpy: 0.1 s
+    await asyncio.to_thread(
+        importlib.import_module, "native_routes.searching.embedders"
+    )  # at first it imports numpy: 0.1 s
     return context.embedder
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from native_routes.coercion import optional_bool, optional_number, optional_text
-from native_routes.content import NormalContent, normalize
-from native_routes.javascript import trim
+from native_routes.changing.content import NormalContent, normalize
+from native_routes.javascript.coercion import optional_bool, optional_number, optional_text
+from native_routes.javascript.primitives import trim
 from native_routes.reply import Refusal
 from native_routes.tags import split_tags
 

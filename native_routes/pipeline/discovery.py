@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from native_routes.javascript import number_text
-from native_routes.json_text import parse_json
+from native_routes.javascript.json_text import parse_json
+from native_routes.javascript.primitives import number_text
 from native_routes.pipeline.known_models import Model, mark_deprecated, model, seeds
 from native_routes.request_body import body_text
 

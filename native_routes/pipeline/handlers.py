@@ -10,7 +10,7 @@ from native_routes.analytics.handlers import Counters, latencies
 from native_routes.database import Connection, DatabaseError
 from native_routes.declaration import NativeRequest
 from native_routes.diagnostics import report as diagnostics
-from native_routes.js_objects import METHODS, PROTOTYPE
+from native_routes.javascript.objects import METHODS, PROTOTYPE
 from native_routes.kept_state import kept
 from native_routes.pipeline import overview, registry
 from native_routes.pipeline.discovery import UnusableModelError

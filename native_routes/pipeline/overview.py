@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from native_routes.database import Connection
-from native_routes.js_dates import parse_date
-from native_routes.js_objects import PROTOTYPE, in_key_order
+from native_routes.javascript.dates import parse_date
+from native_routes.javascript.objects import PROTOTYPE, in_key_order
 from native_routes.pipeline.queries import MEMORY_JOBS, SUMMARY_JOBS, StatusCount
 from native_routes.stored_values import bytes_text
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 
 from native_routes.database import Connection
-from native_routes.hybrid_ranking import Candidate, sort_by_score, unique
 from native_routes.recall.entities import KnownEntities
 from native_routes.recall.queries import MENTIONING, NEIGHBOURS
+from native_routes.searching.hybrid_ranking import Candidate, sort_by_score, unique
 
 
 def boost_by_graph(

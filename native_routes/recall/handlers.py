@@ -8,10 +8,8 @@ from typing import Final, Protocol
 
 from native_routes.database import DatabaseError, Reader
 from native_routes.declaration import NativeRequest
-from native_routes.embedders import Embedder
-from native_routes.filters import UnusableFilterError
-from native_routes.javascript import parse_float, parse_int
-from native_routes.json_text import parse_json
+from native_routes.javascript.json_text import parse_json
+from native_routes.javascript.primitives import parse_float, parse_int
 from native_routes.memory_config import MemoryConfig
 from native_routes.outside import Clock
 from native_routes.query_string import query_parameter
@@ -21,7 +19,9 @@ from native_routes.recall.search import Asked, RecallRequest, Searcher
 from native_routes.recall.similar import find_anchor, load_similar
 from native_routes.recall.sources import Scored
 from native_routes.reply import Refusal, Reply, json_reply, text_reply
-from native_routes.vectors import VectorSearch
+from native_routes.searching.embedders import Embedder
+from native_routes.searching.filters import UnusableFilterError
+from native_routes.searching.vectors import VectorSearch
 
 FAILED: Final = {"error": "Recall failed", "results": []}
 # Characters. FTS5 looks up every word in all memories before it scores the first, and cannot be stopped meanwhile.

@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import Any, Final
 
 from native_routes.database import Connection, Query, StatementError, translated
-from native_routes.filters import Filter, build_filter
-from native_routes.javascript import parse_float, parse_int, trim
-from native_routes.js_dates import iso_text
-from native_routes.js_values import SqlValue, bindable, bound_text
+from native_routes.javascript.dates import iso_text
+from native_routes.javascript.primitives import parse_float, parse_int, trim
+from native_routes.javascript.values import SqlValue, bindable, bound_text
 from native_routes.recall.queries import BEST_ROWS
+from native_routes.searching.filters import Filter, build_filter
 from native_routes.stored_values import as_json, as_object
 
 DEFAULT_MATCHES: Final = 20

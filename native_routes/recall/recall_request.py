@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from native_routes.filters import build_filter
-from native_routes.javascript import number_text, trim
-from native_routes.js_values import bound_text, to_number
+from native_routes.javascript.primitives import number_text, trim
+from native_routes.javascript.values import bound_text, to_number
 from native_routes.recall.search import DEFAULT_LIMIT, RecallRequest
 from native_routes.reply import Refusal
+from native_routes.searching.filters import build_filter
 
 
 class QueryNotTextError(TypeError):

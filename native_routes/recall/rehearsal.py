@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
-from native_routes.hybrid_ranking import Candidate, rehearsal_factor, sort_by_score
-from native_routes.js_dates import parse_date
-from native_routes.js_values import to_number
+from native_routes.javascript.dates import parse_date
+from native_routes.javascript.values import to_number
 from native_routes.memory_config import SearchConfig
+from native_routes.searching.hybrid_ranking import Candidate, rehearsal_factor, sort_by_score
 
 _DAY_MS: Final = 86_400_000
 _date = lru_cache(maxsize=8_192)(parse_date)  # memories recalled together share the second

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from native_routes.database import Connection
-from native_routes.hybrid_ranking import Candidate, round_to_2
-from native_routes.javascript import undefined
-from native_routes.js_values import truthy, utf16_head, utf16_length
+from native_routes.javascript.primitives import undefined
+from native_routes.javascript.values import truthy, utf16_head, utf16_length
 from native_routes.recall.queries import MEMORIES, MENTIONED, RATIONALES, Found
+from native_routes.searching.hybrid_ranking import Candidate, round_to_2
 from native_routes.stored_values import as_json
 
 Result = dict[str, Any]

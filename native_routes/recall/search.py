@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from native_routes.database import Connection, DatabaseError, DeadlineExceeded, translated
-from native_routes.embedders import Vector
-from native_routes.filters import Filter
-from native_routes.hybrid_ranking import Candidate, cut, entity_tokens, match_expression, merge, rerank
-from native_routes.js_dates import iso_text
-from native_routes.js_values import UnbindableError, bindable
+from native_routes.javascript.dates import iso_text
+from native_routes.javascript.values import UnbindableError, bindable
 from native_routes.memory_config import MemoryConfig
 from native_routes.recall.access_tracking import AccessTracker
 from native_routes.recall.entities import KnownEntities
@@ -25,7 +22,10 @@ from native_routes.recall.results import Result, find_rationales, load_results
 from native_routes.recall.similarity import stored_similarity
 from native_routes.recall.sources import Scored, find_keywords, find_near
 from native_routes.recall.traversal import Traversal, Walk, boost_by_traversal
-from native_routes.vectors import Neighbour
+from native_routes.searching.embedders import Vector
+from native_routes.searching.filters import Filter
+from native_routes.searching.hybrid_ranking import Candidate, cut, entity_tokens, match_expression, merge, rerank
+from native_routes.searching.vectors import Neighbour
 
 DEFAULT_LIMIT: Final = 10
 T = TypeVar("T")

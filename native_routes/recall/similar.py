@@ -10,13 +10,13 @@ from typing import Any, Final
 import numpy as np
 
 from native_routes.database import Connection, Query
-from native_routes.embedders import Vector
-from native_routes.hybrid_ranking import round_to_2, slice_end
-from native_routes.js_values import bindable, bound_text
+from native_routes.javascript.values import bindable, bound_text
 from native_routes.recall.queries import NEAR_MEMORIES
+from native_routes.searching.embedders import Vector
+from native_routes.searching.hybrid_ranking import round_to_2, slice_end
+from native_routes.searching.vectors import Neighbour
 from native_routes.stored_values import as_json
 from native_routes.tags import parse_tags_field
-from native_routes.vectors import Neighbour
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 
 from native_routes.database import Connection
-from native_routes.embedders import Vector
-from native_routes.hybrid_ranking import Candidate
 from native_routes.recall.queries import STORED_VECTORS
+from native_routes.searching.embedders import Vector
+from native_routes.searching.hybrid_ranking import Candidate
 
 FLOAT_BYTES: Final = 4
 

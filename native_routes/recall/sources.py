@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from native_routes.database import Connection
-from native_routes.filters import Filter
-from native_routes.hybrid_ranking import normalise_bm25
-from native_routes.js_values import SqlValue, bindable
+from native_routes.javascript.values import SqlValue, bindable
 from native_routes.recall.queries import (
     BEST_ROWS,
     MEMORIES_BY_ROWID,
@@ -19,7 +17,9 @@ from native_routes.recall.queries import (
     NearHit,
     keyword_query,
 )
-from native_routes.vectors import Neighbour
+from native_routes.searching.filters import Filter
+from native_routes.searching.hybrid_ranking import normalise_bm25
+from native_routes.searching.vectors import Neighbour
 
 
 @dataclass(frozen=True, slots=True)

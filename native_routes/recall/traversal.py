@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from native_routes.database import Connection, StatementError, translated
-from native_routes.filters import Filter
-from native_routes.hybrid_ranking import Candidate, sort_by_score, unique
-from native_routes.js_dates import iso_text
-from native_routes.js_values import bindable
+from native_routes.javascript.dates import iso_text
+from native_routes.javascript.values import bindable
 from native_routes.memory_config import TraversalConfig
 from native_routes.recall.entities import KnownEntities
 from native_routes.recall.queries import (
@@ -25,6 +23,8 @@ from native_routes.recall.queries import (
     PINNED_ENTITIES,
     behind_query,
 )
+from native_routes.searching.filters import Filter
+from native_routes.searching.hybrid_ranking import Candidate, sort_by_score, unique
 
 SOURCE = "ka_traversal"
 

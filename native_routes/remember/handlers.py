@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+from native_routes.changing.ingest import KnownMemory
+from native_routes.changing.sentence_chunks import sentence_chunks
 from native_routes.declaration import NativeRequest
-from native_routes.ingest import KnownMemory
-from native_routes.javascript import stringify
-from native_routes.js_values import truthy, utf16_length
-from native_routes.json_text import parse_json
+from native_routes.javascript.json_text import parse_json
+from native_routes.javascript.primitives import stringify
+from native_routes.javascript.values import truthy, utf16_length
 from native_routes.memory_config import MemoryConfig
 from native_routes.remember.long_text import NoGroupError, remember_long
 from native_routes.remember.one_memory import NotSavedError, remember_one
@@ -17,7 +18,6 @@ from native_routes.remember.services import Context
 from native_routes.remember.wish import NotTextError, Wish, read_content, read_wish
 from native_routes.reply import Refusal, Reply, json_reply, text_reply
 from native_routes.request_body import read_json
-from native_routes.sentence_chunks import sentence_chunks
 from native_routes.stored_values import as_json
 
 CHUNKED_AT_ONCE: Final = 100_000  # characters

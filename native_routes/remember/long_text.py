@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from native_routes import ingest
-from native_routes.content import normalize
+from native_routes.changing import ingest
+from native_routes.changing.content import normalize
+from native_routes.changing.ingest import BY_CONTENT, NewMemory
+from native_routes.changing.prefixes import infer_type
 from native_routes.database import Connection, DatabaseError
-from native_routes.ingest import BY_CONTENT, NewMemory
 from native_routes.memory_config import MemoryConfig
 from native_routes.outside import new_id, now_text
-from native_routes.prefixes import infer_type
 from native_routes.query import Command
 from native_routes.remember.one_memory import UNSAVED, finish
 from native_routes.remember.services import Context

@@ -7,14 +7,14 @@ import contextlib
 from functools import partial
 from typing import Final
 
-from native_routes import ingest
-from native_routes.content import normalize
+from native_routes.changing import ingest
+from native_routes.changing.content import normalize
+from native_routes.changing.ingest import GIVE_UP_EXTRACTION, KnownMemory, NewMemory
+from native_routes.changing.prefixes import infer_type
 from native_routes.database import DatabaseError
-from native_routes.ingest import GIVE_UP_EXTRACTION, KnownMemory, NewMemory
-from native_routes.js_values import UnbindableError
+from native_routes.javascript.values import UnbindableError
 from native_routes.memory_config import EmbeddingConfig, MemoryConfig
 from native_routes.outside import new_id, now_text
-from native_routes.prefixes import infer_type
 from native_routes.remember.services import Context
 from native_routes.remember.wish import Wish
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from native_routes.daemon_log import DaemonLog
-from native_routes.embedders import Embedder
 from native_routes.memory_config import MemoryConfig
 from native_routes.outside import Clock
+from native_routes.searching.embedders import Embedder
 from native_routes.writer import Writer
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from native_routes.javascript import trim
-from native_routes.js_values import truthy
-from native_routes.prefixes import read_prefixes
+from native_routes.changing.prefixes import read_prefixes
+from native_routes.javascript.primitives import trim
+from native_routes.javascript.values import truthy
 
 DEFAULT_WHO = "daemon"
 DEFAULT_SOURCE_TYPE = "manual"

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import NativeRequest
-from native_routes.js_values import to_text, truthy, well_formed
+from native_routes.javascript.values import to_text, truthy, well_formed
 from native_routes.outside import Clock, now_text
 from native_routes.reply import Refusal, Reply, json_reply
 from native_routes.request_body import read_json

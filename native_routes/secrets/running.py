@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from native_routes.js_values import utf16_length
+from native_routes.javascript.values import utf16_length
 
 SHORTEST_HIDDEN: Final = 4  # UTF-16 units; shorter values are everywhere
 HIDDEN: Final = "[REDACTED]"

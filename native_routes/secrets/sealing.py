@@ -18,8 +18,8 @@ from typing import Any, Final
 import nacl.exceptions
 import nacl.secret
 
-from native_routes.javascript import trim
-from native_routes.js_values import well_formed
+from native_routes.javascript.primitives import trim
+from native_routes.javascript.values import well_formed
 
 MACHINE_ID_PATHS: Final = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 _CONTEXT: Final = "signet:secrets:"

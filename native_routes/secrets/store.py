@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from native_routes.javascript import stringify
-from native_routes.json_text import parse_json
+from native_routes.javascript.json_text import parse_json
+from native_routes.javascript.primitives import stringify
 from native_routes.request_body import body_text
 from native_routes.whole_file import replace_file
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_routes.js_dates import iso_text, parse_date
+from native_routes.javascript.dates import iso_text, parse_date
 
 KEPT_MS: Final = 3_600_000
 

@@ -7,8 +7,8 @@ from typing import Any, Final, Protocol
 
 from native_routes.agent_yaml import AuthPolicy
 from native_routes.declaration import NativeRequest
-from native_routes.javascript import stringify
-from native_routes.json_text import parse_json
+from native_routes.javascript.json_text import parse_json
+from native_routes.javascript.primitives import stringify
 from native_routes.kept_state import kept
 from native_routes.reply import Reply, json_reply
 from native_routes.startup_config import startup_config

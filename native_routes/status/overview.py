@@ -12,14 +12,14 @@ from native_routes.agent_yaml import FILE_NAMES, parse
 from native_routes.database import DatabaseError
 from native_routes.diagnostics.report import Context as ReportContext
 from native_routes.diagnostics.report import current_report
-from native_routes.embedding_provider import EmbeddingProvider, shown
 from native_routes.health.vitals import Vitals
-from native_routes.javascript import undefined
-from native_routes.js_dates import iso_text
-from native_routes.js_values import truthy
+from native_routes.javascript.dates import iso_text
+from native_routes.javascript.primitives import undefined
+from native_routes.javascript.values import truthy
 from native_routes.kept_state import kept
 from native_routes.memory_config import EmbeddingConfig
 from native_routes.pipeline_config import is_number, look_up
+from native_routes.searching.embedding_provider import EmbeddingProvider, shown
 from native_routes.startup_config import StartupConfig, startup_config
 
 STATUS_TARGET: Final = b"/api/status"

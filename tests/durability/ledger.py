@@ -10,7 +10,7 @@ from typing import Any
 
 import apsw
 
-from native_routes.content import hash_of
+from native_routes.changing.content import hash_of
 from native_routes.database import load_vector_search
 
 VECTOR_BYTES = 4 * 768

@@ -13,9 +13,9 @@ import apsw.ext
 from native_routes.daemon_log import DaemonLog
 from native_routes.database import Reader
 from native_routes.declaration import Claims
-from native_routes.embedders import Embedder
 from native_routes.memory_config import MemoryConfig, MemoryConfigFile
 from native_routes.query import Command, Query
+from native_routes.searching.embedders import Embedder
 from native_routes.writer import Writer
 from tests.native_routes.asking import StoppedClock, ask, value
 from tests.native_routes.home_database import HomeDatabase

@@ -10,13 +10,13 @@ from typing import Any
 
 from native_routes.database import Reader
 from native_routes.declaration import Handler, NativeRequest
-from native_routes.embedders import Embedder
 from native_routes.memory_config import EmbeddingConfig, MemoryConfig
 from native_routes.recall import handlers
 from native_routes.recall.access_tracking import AccessTracker
 from native_routes.recall.search import Searcher
 from native_routes.reply import Refusal, Reply
-from native_routes.vectors import VectorSearch
+from native_routes.searching.embedders import Embedder
+from native_routes.searching.vectors import VectorSearch
 from tests.native_routes.home_database import HomeDatabase
 from tests.native_routes.memories_requests import Head, StoppedClock
 

@@ -116,7 +116,7 @@ async def test_what_waits_for_a_lock_is_written_by_close(home: VectorHome) -> No
 async def test_close_gives_up_in_time_and_tells_what_was_lost(
     home: VectorHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("native_routes.vectors.LAST_WRITE_S", 0.1)
+    monkeypatch.setattr("native_routes.searching.vectors.LAST_WRITE_S", 0.1)
     home.memory("m", content="tea")
     async with context_of(home) as context:
         home.execute("BEGIN IMMEDIATE")

@@ -13,7 +13,7 @@ import pytest
 
 from native_routes.diagnostics import GROUP, queries
 from native_routes.diagnostics.predictor import STATE_PATH
-from native_routes.js_dates import iso_text
+from native_routes.javascript.dates import iso_text
 from native_routes.query import Query
 from tests.native_routes.asking import ask, value
 from tests.native_routes.diagnostics_context import Context, context_for

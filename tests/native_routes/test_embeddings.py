@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from native_routes.embeddings import GROUP, queries
 from native_routes.embeddings.listing import floats_json
-from native_routes.javascript import stringify
+from native_routes.javascript.primitives import stringify
 from native_routes.query import Query
 from tests.native_routes.asking import ask, value
 from tests.native_routes.home_database import HomeDatabase

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from native_routes import embedding_provider, service_reply
-from native_routes.service_reply import ServiceError, ServiceReply
+from native_routes.searching.service_reply import ServiceError, ServiceReply
 from parity_tests.harness.embedder import Embedder
 from tests.native_routes.asking import ask, value
 from tests.native_routes.home_database import HomeDatabase

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from native_routes.content import hash_of, normalize
+from native_routes.changing.content import hash_of, normalize
 from tests.native_routes.changing_home import ChangingHome, changing_home
 
 T = TypeVar("T")

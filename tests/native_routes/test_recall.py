@@ -302,7 +302,7 @@ def test_declared_tables_are_those_that_the_statements_touch(home: VectorHome) -
         touched |= {action.table_name for action in info.actions or () if action.table_name}
     inner = {name for name in touched if name == "json_each" or name.startswith(("memories_fts_", "sqlite_"))}
 
-    # The vectors' own tables are read by native_routes/vector_matrix.py and vector_index.py, for whoever searches.
+    # The vectors' own tables are read by vector_matrix.py and vector_index.py in native_routes/searching/.
     assert touched - inner == {name for name in GROUP.reads if not name.startswith("vec_")} | {"vec_embeddings_rowids"}
     home.execute("PRAGMA foreign_keys = OFF")
     home.connection.config(access_tracking.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)

@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import pytest
 
-from native_routes import embedders, vectors
-from native_routes.embedders import EmbedderState
 from native_routes.memory_config import EmbeddingConfig, MemoryConfig
 from native_routes.reply import Reply
-from native_routes.vectors import VectorMode
+from native_routes.searching import embedders, vectors
+from native_routes.searching.embedders import EmbedderState
+from native_routes.searching.vectors import VectorMode
 from tests.native_routes.loopback_embedder import LoopbackEmbedder, text_vector
 from tests.native_routes.recall_requests import Context, body, context_of, ids
 from tests.native_routes.vector_home import VectorHome
@@ -182,7 +182,7 @@ async def test_a_home_that_is_no_database_fails_as_legacy(tmp_path: Path) -> Non
 
 
 async def test_too_many_waiting_searches_are_refused(home: VectorHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("native_routes.vectors.WAITING", 5)
+    monkeypatch.setattr("native_routes.searching.vectors.WAITING", 5)
     async with context_of(home) as context:
         replies = await asyncio.gather(*(context.recall("tea") for _ in range(40)))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from native_routes.js_dates import iso_text
+from native_routes.javascript.dates import iso_text
 from tests.native_routes.changing_home import NOW, ChangingHome, changing_home, claims
 
 RECOVER = "/api/memory/m/recover"

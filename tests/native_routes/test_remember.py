@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from native_routes import ingest, memory_vectors
-from native_routes.content import hash_of
+from native_routes.changing import ingest, memory_vectors
+from native_routes.changing.content import hash_of
 from native_routes.remember import GROUP, long_text
 from tests.native_routes.changing_home import NO_EMBEDDER, NOW, ChangingHome, changing_home, ollama, touched_tables
 from tests.native_routes.loopback_embedder import Behaviour, LoopbackEmbedder, text_vector

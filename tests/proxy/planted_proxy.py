@@ -19,7 +19,7 @@ import proxy.evidence
 from native_routes import memories, recall
 from native_routes.database import Connection
 from native_routes.declaration import Handler, LeftToLegacy, NativeRequest, Route, RouteGroup
-from native_routes.js_dates import iso_text
+from native_routes.javascript.dates import iso_text
 from native_routes.reply import Reply, json_reply
 from tests.proxy.running_proxy import RunningProxy
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from native_routes.database import Access, Connection, DatabaseError, SqliteThread
-from native_routes.vector_index import Neighbour
+from native_routes.searching.vector_index import Neighbour
 from proxy.read_snapshot import Snapshot, Snapshots, SnapshotSearch
 from tests.proxy.legacy.running import until
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from native_routes.agent_yaml import AuthPolicy
-from native_routes.embedders import EmbedderState, EmbedderStatus
-from native_routes.vector_index import VectorMode, VectorStatus
+from native_routes.searching.embedders import EmbedderState, EmbedderStatus
+from native_routes.searching.vector_index import VectorMode, VectorStatus
 from proxy.cutover import Cutover, Facts
 from proxy.journal import Journal
 from proxy.legacy.status import LegacyState, LegacyStatus

@@ -1,0 +1,144 @@
+"""One request to a service beside us, asked rarely and told about in Bun's words: clients show those to people."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from native_routes.javascript.json_text import parse_json
+from native_routes.javascript.primitives import WHITE_SPACE, Undefined, undefined
+from native_routes.javascript.values import utf16_length
+
+REPLY_LIMIT_BYTES: Final = 16 * 1024 * 1024
+UNREACHABLE: Final = "Unable to connect. Is the computer able to access the url?"
+INVALID: Final = "fetch() URL is invalid"
+_MORE: Final = ". For more information, pass `verbose: true` in the second argument to fetch()"
+CUT_SHORT: Final = f"The socket connection was closed unexpectedly{_MORE}"
+TOO_MANY_REDIRECTS: Final = f"The response redirected too many times{_MORE}"
+# What Bun takes for an address: a name without a scheme, and any number of slashes after one.
+_BARE_HOST: Final = re.compile(r"^(?=[A-Za-z][A-Za-z0-9+.-]*:[0-9]+(?:[/?#]|$))")
+_SLASHES: Final = re.compile(r"(?<=:)/*")
+_WORD: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
+
+
+class ServiceError(Exception):
+    """No usable reply; the message is what legacy shows for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReply:
+    status: int
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """Raises ServiceError."""
+        text = self.body.decode("utf-8", "replace")
+        try:
+            return parse_json(text)
+        except (ValueError, RecursionError) as error:
+            raise ServiceError(_json_problem(text, error)) from error
+
+
+async def get(url: str, within_s: float) -> ServiceReply:
+    """Raises ServiceError. Redirects are followed; the system's certificates count; no proxy of the environment."""
+    return await _ask("GET", url, None, {}, within_s)
+
+
+async def post(url: str, body: bytes, fields: Mapping[str, str], within_s: float) -> ServiceReply:
+    """POST of JSON; otherwise as `get`."""
+    return await _ask("POST", url, body, {"Content-Type": "application/json", **fields}, within_s)
+
+
+def length(value: Any) -> int | Undefined:
+    """`value.length` of what is no list."""
+    return utf16_length(value) if isinstance(value, str) else undefined
+
+
+async def _ask(method: str, url: str, body: bytes | None, fields: Mapping[str, str], within_s: float) -> ServiceReply:
+    url = _whole_url(url)
+    try:
+        async with asyncio.timeout(within_s):
+            # Making a client reads the certificates from disk.
+            client = await asyncio.to_thread(_client)
+            async with client, client.stream(method, url, content=body, headers=dict(fields)) as reply:
+                return ServiceReply(reply.status_code, await _whole(reply))
+    except TimeoutError as error:
+        raise ServiceError("The operation timed out.") from error
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
+        raise ServiceError(_problem(url, error)) from error
+
+
+def _whole_url(url: str) -> str:
+    """Raises ServiceError for what is no address."""
+    url = _BARE_HOST.sub("http://", url, count=1)
+    if url[:5].lower() in {"http:", "https"} and ":" in url:
+        url = _SLASHES.sub("//", url, count=1)
+    try:
+        parts = urlsplit(url)
+        is_address = " " not in parts.netloc and parts.port != -1  # `port` raises for one that there is not
+    except ValueError as error:
+        raise ServiceError(INVALID) from error
+    if not is_address:
+        raise ServiceError(INVALID)
+    return url
+
+
+def _client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(trust_env=False, timeout=None, follow_redirects=True)
+
+
+async def _whole(reply: httpx.Response) -> bytes:
+    body = bytearray()
+    async for part in reply.aiter_bytes():
+        body += part
+        if len(body) > REPLY_LIMIT_BYTES:
+            raise ServiceError(f"the reply is over {REPLY_LIMIT_BYTES} bytes")
+    return bytes(body)
+
+
+def _problem(url: str, error: Exception) -> str:
+    if isinstance(error, httpx.UnsupportedProtocol):
+        return "protocol must be http:, https: or s3:" if "://" in url else INVALID
+    if isinstance(error, httpx.TooManyRedirects):
+        return TOO_MANY_REDIRECTS
+    if isinstance(error, httpx.DecodingError):
+        return f'ZlibError fetching "{url}"{_MORE}'
+    if isinstance(error, httpx.ConnectError):
+        return f"getaddrinfo ENOTFOUND {httpx.URL(url).host}" if _is_unknown_host(error) else UNREACHABLE
+    return CUT_SHORT if isinstance(error, httpx.HTTPError) else INVALID
+
+
+def _is_unknown_host(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, socket.gaierror):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _json_problem(text: str, error: Exception) -> str:
+    """Bun's message for the mistakes that are common; the general one for the others, where Bun may be more exact."""
+    if not text:
+        return "Unexpected end of JSON input"
+    begin = text.lstrip(WHITE_SPACE)
+    at = error.pos if isinstance(error, json.JSONDecodeError) else 0
+    rest = text[at:].lstrip(" \t\r\n")
+    if not rest:
+        return "JSON Parse error: Unexpected EOF"
+    if rest != begin:
+        return "JSON Parse error: Unable to parse JSON string"
+    word = _WORD.match(begin)
+    if word is not None:
+        return f'JSON Parse error: Unexpected identifier "{word[0]}"'
+    kind = "Unexpected" if begin[0] in "]},:" else "Unrecognized"
+    return f"JSON Parse error: {kind} token '{begin[0]}'"

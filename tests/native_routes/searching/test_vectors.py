@@ -1,0 +1,206 @@
+"""Vector search against sqlite-vec's own: the same ids, order and distances, whatever was written in between."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from native_routes.database import Connection, DatabaseUnopened
+from native_routes.recall.queries import NEAR_MEMORIES
+from native_routes.searching.vectors import Neighbour, VectorMode, VectorSearch
+from tests.native_routes.vector_home import DIMENSIONS, Vector, VectorHome
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> VectorHome:
+    return VectorHome(tmp_path / "memories.db")
+
+
+@pytest.fixture
+async def search(home: VectorHome) -> AsyncIterator[VectorSearch]:
+    search = VectorSearch(home.path)
+    yield search
+    await search.close()
+
+
+async def found(search: VectorSearch, vector: Vector, count: float, type_: str | None = None) -> list[tuple[str, Any]]:
+    """Memories behind the nearest vectors and their distances, as recall takes them."""
+
+    def memories(connection: Connection, nearest: list[Neighbour]) -> list[tuple[str, Any]]:
+        if not nearest:
+            return []
+        rows = NEAR_MEMORIES.all(connection, rowids=json.dumps([near.rowid for near in nearest]), type=type_)
+        return [(row.id, nearest[row.place].distance) for row in rows]
+
+    return await search.run(vector, count, memories)
+
+
+async def test_neighbours_are_sqlite_vecs_in_its_order_with_its_distances(
+    home: VectorHome, search: VectorSearch
+) -> None:
+    home.add(2500)
+
+    for count in (1, 10, 20, 300, 4096):
+        vector = home.vector()
+        assert await found(search, vector, count) == home.sqlite_vec(vector, count)
+    assert search.status.mode is VectorMode.MEMORY
+    assert search.status.vectors == 2500
+
+
+async def test_equal_distances_come_in_sqlite_vecs_order(home: VectorHome, search: VectorSearch) -> None:
+    names = home.add(2300, of=5)
+    for name in random.Random(3).sample(names, 400):
+        home.execute("DELETE FROM vec_embeddings WHERE id IN (SELECT id FROM embeddings WHERE source_id = ?)", (name,))
+    home.add(200, of=3)
+
+    for count in (1, 7, 50, 900):
+        stored = home.execute("SELECT vector FROM embeddings ORDER BY random() LIMIT 1")[0][0]
+        vector = np.frombuffer(stored, dtype=np.float32)
+        assert await found(search, vector, count) == home.sqlite_vec(vector, count)
+
+
+async def test_the_type_filters_after_the_cut(home: VectorHome, search: VectorSearch) -> None:
+    home.add(30)
+    home.add(5, type_="decision")
+    vector = home.vector()
+
+    assert await found(search, vector, 20, "decision") == home.sqlite_vec(vector, 20, "decision")
+
+
+async def test_every_write_of_another_connection_is_seen(home: VectorHome, search: VectorSearch) -> None:
+    names = home.add(50)
+    vector = home.vector()
+    await search.warm()
+
+    home.embedding("close", names[0], vector)
+    assert (await found(search, vector, 5))[0] == (names[0], pytest.approx(0, abs=1e-6))
+
+    home.execute("DELETE FROM vec_embeddings WHERE id = 'close'")
+    assert await found(search, vector, 5) == home.sqlite_vec(vector, 5)
+
+    # The freed place is taken again: the same bit, another vector.
+    home.embedding("again", names[1], -vector)
+    assert await found(search, -vector, 3) == home.sqlite_vec(-vector, 3)
+
+    home.add(1100)
+    assert await found(search, vector, 40) == home.sqlite_vec(vector, 40)
+
+
+async def test_a_delete_and_an_insert_in_one_commit_are_seen(home: VectorHome, search: VectorSearch) -> None:
+    home.add(20)
+    await search.warm()
+    vector = home.vector()
+
+    home.execute("BEGIN")
+    home.execute("DELETE FROM vec_embeddings WHERE id = 'e20'")
+    home.execute("INSERT INTO vec_embeddings (id, embedding) VALUES ('e20', ?)", (vector.tobytes(),))
+    home.execute("COMMIT")
+
+    assert (await found(search, vector, 1))[0][0] == "m20"
+
+
+async def test_a_table_that_was_made_anew_is_read_anew(home: VectorHome, search: VectorSearch) -> None:
+    home.add(10)
+    await search.warm()
+    vectors = [home.vector() for _ in range(10)]
+
+    home.execute("BEGIN")
+    home.execute("DELETE FROM vec_embeddings")
+    home.execute("DROP TABLE vec_embeddings")
+    home.execute(
+        "CREATE VIRTUAL TABLE vec_embeddings USING vec0(id TEXT PRIMARY KEY, embedding FLOAT[768]"
+        " distance_metric=cosine)"
+    )
+    for number, vector in enumerate(vectors, 1):
+        home.execute("INSERT INTO vec_embeddings (id, embedding) VALUES (?, ?)", (f"e{number}", vector.tobytes()))
+    home.execute("COMMIT")
+
+    assert await found(search, vectors[4], 10) == home.sqlite_vec(vectors[4], 10)
+
+
+async def test_questions_that_wait_together_get_each_its_own_answer(home: VectorHome, search: VectorSearch) -> None:
+    home.add(300)
+    vectors = [home.vector() for _ in range(40)]
+
+    answers = await asyncio.gather(*(found(search, vector, 5) for vector in vectors))
+
+    assert answers == [home.sqlite_vec(vector, 5) for vector in vectors]
+
+
+async def test_a_question_that_sqlite_vec_refuses_finds_nothing(home: VectorHome, search: VectorSearch) -> None:
+    home.add(3)
+
+    for count in (0, -1, 4097, float("nan"), float("inf")):
+        assert await found(search, home.vector(), count) == []
+    assert await found(search, home.vector()[:5], 3) == []
+    assert await found(search, home.vector()[:0], 3) == []
+
+
+async def test_a_query_without_direction_gets_sqlite_vecs_answer(home: VectorHome, search: VectorSearch) -> None:
+    home.add(40)
+
+    for vector in (np.zeros(DIMENSIONS, np.float32), np.full(DIMENSIONS, np.nan, np.float32)):
+        assert await found(search, vector, 7) == home.sqlite_vec(vector, 7)
+
+
+async def test_a_stored_vector_without_direction_leaves_the_search_to_sqlite_vec(
+    home: VectorHome, search: VectorSearch
+) -> None:
+    names = home.add(40)
+    home.embedding("zero", names[0], np.zeros(DIMENSIONS, np.float32))
+    vector = home.vector()
+
+    assert await found(search, vector, 7) == home.sqlite_vec(vector, 7)
+    assert search.status.mode is VectorMode.SQLITE
+    assert search.status.memory_bytes == 0
+
+    home.execute("DELETE FROM vec_embeddings WHERE id = 'zero'")
+    assert await found(search, vector, 7) == home.sqlite_vec(vector, 7)
+    recovered: VectorMode = search.status.mode
+    assert recovered is VectorMode.MEMORY
+
+
+async def test_more_vectors_than_memory_allows_are_searched_by_sqlite_vec(home: VectorHome) -> None:
+    home.add(40)
+    search = VectorSearch(home.path, limit_bytes=39 * DIMENSIONS * 4)
+    vector = home.vector()
+
+    assert await found(search, vector, 7) == home.sqlite_vec(vector, 7)
+    assert search.status.mode is VectorMode.SQLITE
+    assert "over the limit" in (search.status.reason or "")
+    await search.close()
+
+
+async def test_a_database_without_vectors_finds_nothing_and_says_so(home: VectorHome, search: VectorSearch) -> None:
+    home.execute("DROP TABLE vec_embeddings")
+
+    assert await found(search, home.vector(), 7) == []
+    assert search.status.mode is VectorMode.OFF
+    assert "vec_embeddings" in (search.status.reason or "")
+
+
+async def test_a_missing_database_is_an_error_and_the_next_search_tries_again(tmp_path: Path) -> None:
+    search = VectorSearch(tmp_path / "later.db")
+    with pytest.raises(DatabaseUnopened):
+        await found(search, np.ones(DIMENSIONS, np.float32), 7)
+    assert search.status.mode is VectorMode.UNASKED
+
+    home = VectorHome(tmp_path / "later.db")
+    home.add(3)
+    vector = home.vector()
+    assert await found(search, vector, 7) == home.sqlite_vec(vector, 7)
+    await search.close()
+
+
+async def test_memory_is_what_is_promised_for_each_vector(home: VectorHome, search: VectorSearch) -> None:
+    home.add(1024)
+    await search.warm()
+
+    assert search.status.memory_bytes == 1024 * (DIMENSIONS * 4 + 16)
