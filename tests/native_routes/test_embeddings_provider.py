@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from native_routes import embedding_provider, service_reply
+from native_routes.searching import embedding_provider, service_reply
 from native_routes.searching.service_reply import ServiceError, ServiceReply
 from parity_tests.harness.embedder import Embedder
 from tests.native_routes.asking import ask, value

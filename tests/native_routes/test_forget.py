@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from native_routes import memory_history, project_scope
+from native_routes import project_scope
+from native_routes.changing import memory_history
 from native_routes.forget import GROUP, queries
 from tests.native_routes.changing_home import NOW, ChangingHome, changing_home, claims, touched_tables
 

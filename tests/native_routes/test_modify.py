@@ -12,7 +12,8 @@ from typing import Any
 import apsw
 import pytest
 
-from native_routes import memory_history, memory_vectors, project_scope
+from native_routes import project_scope
+from native_routes.changing import memory_history, memory_vectors
 from native_routes.changing.content import hash_of
 from native_routes.modify import GROUP, queries
 from tests.native_routes.changing_home import NOW, ChangingHome, changing_home, claims, ollama, touched_tables
