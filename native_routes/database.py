@@ -175,9 +175,16 @@ class SqliteThread:
     steps_per_look = _STEPS_PER_LOOK
 
     def __init__(
-        self, path: Path, access: Access = Access.READ, *, keeps_wal: bool = False, pending: int = 1_000
+        self,
+        path: Path,
+        access: Access = Access.READ,
+        *,
+        keeps_wal: bool = False,
+        pending: int = 1_000,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:
         self.path = path
+        self._busy_timeout_s = busy_timeout_s
         self._access = access
         self._keeps_wal = keeps_wal
         self._jobs: Jobs = queue.Queue(maxsize=pending)
@@ -300,7 +307,7 @@ class SqliteThread:
 
     def _wait_busy(self, attempts: int) -> bool:
         """SQLite asks this while another connection holds the lock; False gives up with DatabaseBusy."""
-        if self._is_over() or attempts * 0.005 >= BUSY_TIMEOUT_S:
+        if self._is_over() or attempts * 0.005 >= self._busy_timeout_s:
             return False
         time.sleep(0.005)
         return True

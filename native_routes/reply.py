@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any
 
-from native_routes.javascript.primitives import stringify
+from native_routes.javascript.json_bytes import stringify_utf8
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -48,7 +48,7 @@ class Refusal(Exception):
 
 def json_reply(value: Any, status: int = 200, headers: Fields = ()) -> Reply:
     """JSON as JavaScript writes it; no charset in the content type, as legacy."""
-    body = stringify(value).encode()
+    body = stringify_utf8(value)
     return Reply(status, body, ((b"content-type", b"application/json"), *headers))
 
 

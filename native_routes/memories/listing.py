@@ -6,7 +6,7 @@ import threading
 from typing import Final
 
 from native_routes.database import Connection
-from native_routes.javascript.primitives import stringify
+from native_routes.javascript.json_bytes import stringify_utf8
 from native_routes.memories.queries import COUNTS, LIST, PAGE, Counts
 from native_routes.stored_values import as_object
 
@@ -26,13 +26,13 @@ def page_body(connection: Connection, limit: float, offset: float) -> bytes:
 def rows_body(connection: Connection, limit: float, offset: float) -> bytes:
     """The same bytes for any stored values. Raises StatementError for a limit or offset that is no number."""
     memories = [as_object(memory) for memory in LIST.all(connection, limit=limit, offset=offset)]
-    return _body(connection, stringify(memories).encode())
+    return _body(connection, stringify_utf8(memories))
 
 
 def _body(connection: Connection, memories: bytes) -> bytes:
     counts = _counts(connection)
     stats = {"total": counts.total, "withEmbeddings": counts.with_embeddings, "critical": counts.critical}
-    return b"".join((b'{"memories":', memories, b',"stats":', stringify(stats).encode(), b"}"))
+    return b"".join((b'{"memories":', memories, b',"stats":', stringify_utf8(stats), b"}"))
 
 
 def _counts(connection: Connection) -> Counts:

@@ -95,7 +95,38 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class TablesState:
+    mentions: int
+    mention: int | None
+    mention_text: str | None
+    memories: int
+    memory: int | None
+    memory_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewerRows:
+    mentions: int
+    mention_text: str | None
+    memories: int
+    memory_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRow:
+    id: str
+    rowid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    entity_id: str
+    rows: str  # row numbers of memories, between commas
+
+
+@dataclass(frozen=True, slots=True)
 class Behind:
+    entity_id: str
     memory_id: str
 
 
@@ -181,24 +212,69 @@ NEIGHBOURS: Final = Query(
     """,
     row=Id,
 )
-# The inner LIMIT keeps SQLite from going through the memories in another order, and from reading all of their rows.
-MENTIONING: Final = Query(
+ROWS_OF: Final = Query(
+    "SELECT m.id, m.rowid FROM json_each(:ids) given CROSS JOIN memories m ON m.id = given.value", row=MemoryRow
+)
+# How many rows, which SQLite counts by the pages of an index; the highest row numbers, and what is in these rows.
+TABLES_STATE: Final = Query(
     """
-    SELECT m.id FROM (
-      SELECT found.rowid AS place FROM memories found WHERE found.id IN (
-        SELECT memory_id FROM memory_entity_mentions WHERE entity_id IN (SELECT value FROM json_each(:entities)))
-      ORDER BY found.rowid LIMIT -1
-    ) CROSS JOIN memories m ON m.rowid = place
-    WHERE m.is_deleted = 0 LIMIT 200
+    SELECT (SELECT count(*) FROM memory_entity_mentions) AS mentions, mention.rowid AS mention,
+      quote(mention.memory_id) || quote(mention.entity_id) || quote(mention.created_at) AS mention_text,
+      (SELECT count(*) FROM memories) AS memories, m.rowid AS memory, m.id AS memory_id
+    FROM (SELECT 1) LEFT JOIN memory_entity_mentions mention
+        ON mention.rowid = (SELECT max(rowid) FROM memory_entity_mentions)
+      LEFT JOIN memories m ON m.rowid = (SELECT max(rowid) FROM memories)
     """,
-    row=Id,
+    row=TablesState,
+)
+NEWER_ROWS: Final = Query(
+    """
+    SELECT (SELECT count(*) FROM memory_entity_mentions WHERE rowid > :mention) AS mentions,
+      (SELECT quote(memory_id) || quote(entity_id) || quote(created_at)
+       FROM memory_entity_mentions WHERE rowid = :mention) AS mention_text,
+      (SELECT count(*) FROM memories WHERE rowid > :memory) AS memories,
+      (SELECT id FROM memories WHERE rowid = :memory) AS memory_id
+    """,
+    row=NewerRows,
+)
+MENTIONS_ADDED: Final = Query(
+    """
+    SELECT entity_id, group_concat(place) AS rows FROM (
+      SELECT mention.entity_id, m.rowid AS place
+      FROM memory_entity_mentions mention CROSS JOIN memories m ON m.id = mention.memory_id
+      WHERE mention.rowid > :rowid)
+    GROUP BY entity_id
+    """,
+    row=Added,
+)
+# Memories made since that were mentioned before: mentions of which the row number could not be known.
+LATE_MEMORIES: Final = Query(
+    """
+    SELECT count(*) AS number FROM memories m CROSS JOIN memory_entity_mentions mention ON mention.memory_id = m.id
+    WHERE m.rowid > :memory AND mention.rowid <= :mention
+    """,
+    row=Number,
+)
+# Three ranges of one index.
+DEAD_ROWS: Final = Query(
+    """
+    SELECT group_concat(place) AS text FROM (
+      SELECT rowid AS place FROM memories WHERE is_deleted > 0
+      UNION ALL SELECT rowid FROM memories WHERE is_deleted < 0
+      UNION ALL SELECT rowid FROM memories WHERE is_deleted IS NULL)
+    """,
+    row=State,
+)
+RATIONALE_ROWS: Final = Query(
+    "SELECT group_concat(rowid) AS text FROM memories WHERE type = 'rationale' AND is_deleted = 0", row=State
 )
 PINNED_ENTITIES: Final = Query(
     "SELECT id FROM entities WHERE agent_id = :agent AND pinned = 1 ORDER BY pinned_at DESC, updated_at DESC", row=Id
 )
+# By entity's heaviest aspects, and their most important attributes; a memory can come again.
 BEHIND_ENTITIES: Final = Query(
     """
-    SELECT DISTINCT attribute.memory_id
+    SELECT entity.value AS entity_id, attribute.memory_id
     FROM json_each(:entities) entity
     CROSS JOIN entity_aspects aspect ON aspect.rowid IN (
       SELECT rowid FROM entity_aspects WHERE entity_id = entity.value AND +agent_id = :agent
@@ -236,19 +312,28 @@ CONSTRAINTS: Final = Query(
 )
 
 
+# Live memories among `ids`, with the importance of their best active attribute.
+IMPORTANCE: Final = Query(
+    """
+    WITH given AS MATERIALIZED (SELECT DISTINCT value AS id FROM json_each(:ids)),
+      best AS MATERIALIZED (
+        SELECT memory_id, MAX(importance) AS importance FROM entity_attributes
+        WHERE memory_id IN (SELECT id FROM given) AND +agent_id = :agent AND +status = 'active' GROUP BY memory_id)
+    SELECT m.id, COALESCE(best.importance, m.importance, 0.5) AS importance
+    FROM given CROSS JOIN memories m ON m.id = given.id LEFT JOIN best ON best.memory_id = m.id
+    WHERE m.is_deleted = 0
+    """,
+    row=Weighted,
+)
+
+
 @lru_cache(maxsize=256)
-def behind_query(conditions: str) -> Query[Weighted]:
-    """Live memories among `ids` that pass a Filter, by id, with the importance of their best active attribute."""
+def passing_query(conditions: str) -> Query[Id]:
+    """The memories among `ids` that pass a Filter."""
     return Query(
-        "WITH best AS MATERIALIZED ("  # noqa: S608  # constants only
-        " SELECT memory_id, MAX(importance) AS importance FROM entity_attributes"
-        " WHERE memory_id IN (SELECT value FROM json_each(:ids)) AND +agent_id = :agent AND +status = 'active'"
-        " GROUP BY memory_id)"
-        " SELECT m.id, COALESCE((SELECT importance FROM best WHERE memory_id = m.id), m.importance, 0.5) AS importance"
-        " FROM memories m WHERE m.id IN (SELECT value FROM json_each(:ids)) AND +m.is_deleted = 0"
-        + conditions
-        + " ORDER BY m.id",
-        row=Weighted,
+        "SELECT m.id FROM json_each(:ids) given CROSS JOIN memories m ON m.id = given.value WHERE 1 = 1"  # noqa: S608
+        + conditions,
+        row=Id,
     )
 
 
@@ -263,12 +348,8 @@ MENTIONED: Final = Query(
 )
 RATIONALES: Final = Query(
     """
-    SELECT m.id, m.content, m.type, m.tags, m.pinned, m.importance, m.who, m.project, m.created_at FROM (
-      SELECT found.rowid AS place FROM memories found WHERE found.id IN (
-        SELECT memory_id FROM memory_entity_mentions WHERE entity_id IN (SELECT value FROM json_each(:entities)))
-      ORDER BY found.rowid LIMIT -1
-    ) CROSS JOIN memories m ON m.rowid = place
-    WHERE m.type = 'rationale' AND m.is_deleted = 0 LIMIT 10
+    SELECT m.id, m.content, m.type, m.tags, m.pinned, m.importance, m.who, m.project, m.created_at
+    FROM json_each(:rows) place CROSS JOIN memories m ON m.rowid = place.value
     """,
     row=Found,
 )

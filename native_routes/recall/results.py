@@ -9,6 +9,7 @@ from typing import Any
 from native_routes.database import Connection
 from native_routes.javascript.primitives import undefined
 from native_routes.javascript.values import truthy, utf16_head, utf16_length
+from native_routes.recall.mentions import KnownMentions
 from native_routes.recall.queries import MEMORIES, MENTIONED, RATIONALES, Found
 from native_routes.searching.hybrid_ranking import Candidate, round_to_2
 from native_routes.stored_values import as_json
@@ -48,7 +49,9 @@ def to_result(row: Found, score: float, source: str, max_chars: float, *, supple
     }
 
 
-def find_rationales(connection: Connection, results: Sequence[Result], max_chars: float) -> list[Result]:
+def find_rationales(
+    connection: Connection, mentions: KnownMentions, results: Sequence[Result], max_chars: float
+) -> list[Result]:
     """Up to ten live rationales about the entities of the decisions among the results, without those shown already.
 
     They come after the cut: they ignore the limit and the filters, and do not count as accessed.
@@ -60,5 +63,5 @@ def find_rationales(connection: Connection, results: Sequence[Result], max_chars
     if not entities:
         return []
     shown = {result["id"] for result in results}
-    rows = RATIONALES.all(connection, entities=json.dumps(entities))
+    rows = RATIONALES.all(connection, rows=json.dumps(mentions.rationales(connection, entities).tolist()))
     return [to_result(row, 0, "graph", max_chars, supplementary=True) for row in rows if row.id not in shown]

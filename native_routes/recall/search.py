@@ -17,6 +17,8 @@ from native_routes.memory_config import MemoryConfig
 from native_routes.recall.access_tracking import AccessTracker
 from native_routes.recall.entities import KnownEntities
 from native_routes.recall.graph import boost_by_graph
+from native_routes.recall.knowledge import KnownBehind
+from native_routes.recall.mentions import KnownMentions
 from native_routes.recall.rehearsal import boost_rehearsed
 from native_routes.recall.results import Result, find_rationales, load_results
 from native_routes.recall.similarity import stored_similarity
@@ -60,6 +62,8 @@ class Searcher:
         self.last_failure: str | None = None
         self.last_walk: Walk | None = None
         self._entities = KnownEntities()
+        self._mentions = KnownMentions()
+        self._behind = KnownBehind()
         self._tracker = tracker
 
     def search(self, asked: Asked, connection: Connection, nearest: Sequence[Neighbour]) -> dict[str, Any]:
@@ -103,13 +107,14 @@ class Searcher:
         tokens = entity_tokens(request.query)
         if not tokens:
             return
-        entities, weight = self._entities, config.graph.boost_weight
+        entities, mentions, weight = self._entities, self._mentions, config.graph.boost_weight
         if weight > 0:
-            self._attempt("graph", lambda: boost_by_graph(connection, entities, candidates, tokens, weight))
+            self._attempt("graph", lambda: boost_by_graph(connection, entities, mentions, candidates, tokens, weight))
         if config.traversal.enabled and request.agent is not None:
             wanted = Traversal(tokens, request.agent, config.search.min_score, request.filter, asked.now_ms)
             walk = self._attempt(
-                "traversal", lambda: boost_by_traversal(connection, entities, candidates, wanted, config.traversal)
+                "traversal",
+                lambda: boost_by_traversal(connection, entities, self._behind, candidates, wanted, config.traversal),
             )
             self.last_walk = walk or self.last_walk
 
@@ -126,7 +131,9 @@ class Searcher:
         if self._tracker is not None:
             self._tracker.record([candidate.id for candidate in chosen], _sql_now(asked.now_ms))
         if asked.config.graph.enabled:
-            rationales = self._attempt("rationales", lambda: find_rationales(connection, results, max_chars))
+            rationales = self._attempt(
+                "rationales", lambda: find_rationales(connection, self._mentions, results, max_chars)
+            )
             results += rationales or []
         return results
 

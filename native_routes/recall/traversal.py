@@ -15,13 +15,13 @@ from native_routes.javascript.dates import iso_text
 from native_routes.javascript.values import bindable
 from native_routes.memory_config import TraversalConfig
 from native_routes.recall.entities import KnownEntities
+from native_routes.recall.knowledge import KnownBehind
 from native_routes.recall.queries import (
-    BEHIND_ENTITIES,
     CONSTRAINTS,
     DEPENDENCIES,
     ENTITY_NAMES,
     PINNED_ENTITIES,
-    behind_query,
+    passing_query,
 )
 from native_routes.searching.filters import Filter
 from native_routes.searching.hybrid_ranking import Candidate, sort_by_score, unique
@@ -70,6 +70,7 @@ class Walk:
 def boost_by_traversal(
     connection: Connection,
     entities: KnownEntities,
+    behind: KnownBehind,
     candidates: list[Candidate],
     wanted: Traversal,
     config: TraversalConfig,
@@ -81,12 +82,12 @@ def boost_by_traversal(
     focal = _focal(connection, entities, wanted)
     if not focal:
         return None
-    reached, memories = _walk(connection, focal, wanted.agent, config)
+    reached, memories = _walk(connection, behind, focal, wanted.agent, config)
     by_id = {candidate.id: candidate for candidate in candidates}
     for memory in memories:
         if memory in by_id:
             by_id[memory].raise_by(config.boost_weight)
-    candidates.extend(_added(connection, [memory for memory in memories if memory not in by_id], wanted))
+    candidates.extend(_added(connection, behind, [memory for memory in memories if memory not in by_id], wanted))
     sort_by_score(candidates)
     return Walk(wanted.now_ms, wanted.agent, focal, reached, memories)
 
@@ -102,7 +103,9 @@ def _focal(connection: Connection, entities: KnownEntities, wanted: Traversal) -
     return unique(entity for entity in [*(row.id for row in pinned), *named] if entity)
 
 
-def _walk(connection: Connection, focal: list[str], agent: str, config: TraversalConfig) -> tuple[list[str], list[str]]:
+def _walk(
+    connection: Connection, behind: KnownBehind, focal: list[str], agent: str, config: TraversalConfig
+) -> tuple[list[str], list[str]]:
     """Entities reached, and ids of the memories behind their active attributes; nothing for a limit of 2.5."""
     try:
         with translated():
@@ -114,24 +117,21 @@ def _walk(connection: Connection, focal: list[str], agent: str, config: Traversa
                 hops=bindable(config.max_dependency_hops),
             )
             reached = unique([*focal, *(row.id for row in hops)])
-            behind = BEHIND_ENTITIES.all(
-                connection,
-                entities=json.dumps(reached),
-                agent=agent,
-                aspects=bindable(config.max_aspects_per_entity),
-                attributes=bindable(config.max_attributes_per_aspect),
-            )
+            aspects, attributes = bindable(config.max_aspects_per_entity), bindable(config.max_attributes_per_aspect)
+            memories = behind.memories(connection, reached, agent, aspects, attributes)
     except StatementError:
         return [], []
-    return reached, [row.memory_id for row in behind]
+    return reached, memories
 
 
-def _added(connection: Connection, missing: list[str], wanted: Traversal) -> list[Candidate]:
+def _added(connection: Connection, behind: KnownBehind, missing: list[str], wanted: Traversal) -> list[Candidate]:
     if not missing:
         return []
-    query = behind_query(wanted.filter.sql)
-    rows = query.all(connection, ids=json.dumps(missing), agent=wanted.agent, **wanted.filter.bound())
-    return [Candidate(row.id, _score(row.importance, wanted.min_score), SOURCE) for row in rows]
+    if wanted.filter.sql:
+        passing = passing_query(wanted.filter.sql).all(connection, ids=json.dumps(missing), **wanted.filter.bound())
+        missing = [row.id for row in passing]
+    found = behind.importance(connection, missing, wanted.agent)
+    return [Candidate(memory, _score(importance, wanted.min_score), SOURCE) for memory, importance in found]
 
 
 def _score(importance: Any, min_score: float) -> float:

@@ -23,7 +23,8 @@ import structlog
 from numpy.typing import NDArray
 
 from native_routes.declaration import LeftToLegacy
-from native_routes.javascript.primitives import stringify, trim
+from native_routes.javascript.json_bytes import stringify_utf8
+from native_routes.javascript.primitives import trim
 from native_routes.javascript.values import to_number, truthy
 from native_routes.memory_config import OLLAMA_URL, OPENAI_URL, EmbeddingConfig
 from native_routes.searching.json_post import JsonPoster, PostError
@@ -268,7 +269,7 @@ def _ollama(base: str, model: Any, text: str) -> _Request:
 
 
 def _json(value: Any) -> bytes:
-    return stringify(value).encode()
+    return stringify_utf8(value)
 
 
 def _base(url: str) -> str:
@@ -312,6 +313,6 @@ def _read_vector(body: bytes, find: Callable[[Any], Any]) -> Vector:
         length = to_number(values)
         return np.zeros(int(length) if 0 < length <= MOST_DIMENSIONS else 0, dtype=np.float32)
     with np.errstate(over="ignore"):  # beyond a float32 a number becomes infinite, as in JavaScript
-        if all(type(value) is float for value in values):
+        if set(map(type, values)) == {float}:
             return np.array(values, dtype=np.float32)
         return np.array([to_number(value) for value in values], dtype=np.float32)

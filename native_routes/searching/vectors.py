@@ -1,7 +1,8 @@
 """Vector search for the whole process: one thread with a connection of its own, on which searches run to their end.
 
 One thread on purpose: Python runs one at a time anyway, and several that take turns at every SQLite call spent a third
-of the processor on changing places. Queries that wait together share one pass over the vectors, and one snapshot.
+of the processor on changing places. Queries that wait together share one pass over the vectors, and are answered some
+at a time.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
@@ -19,7 +21,6 @@ from native_routes.database import (
     Connection,
     DatabaseError,
     DatabaseUnopened,
-    DeadlineExceeded,
     Reader,
     SqliteThread,
     VectorSearchUnavailable,
@@ -40,8 +41,8 @@ BATCH: Final = 16  # searches in one go: a pass for sixteen takes twice as long 
 WAITING: Final = 512  # searches; more would only wait until their deadline
 DEADLINE_S: Final = 10.0
 WARM_WITHIN_S: Final = 60.0
-WRITE_WITHIN_S: Final = 0.05  # how long answers wait for a lock that another program holds; then the write comes later
-WRITE_AT_MOST_S: Final = 5.0  # on a disk that is slow
+ANSWERED_TOGETHER: Final = 4  # of a batch, so that callers go on while the rest is searched
+LOCK_WITHIN_S: Final = 0.05  # how long answers wait for a lock that another program holds; then the write comes later
 WRITE_AGAIN_S: Final = 0.25
 LAST_WRITE_S: Final = 2.0
 ASIDE_WITHIN_S: Final = 4.0
@@ -74,8 +75,7 @@ class VectorSearch:
         """`books` are written behind each batch of searches, before these are answered."""
         self._path = path
         self._books = books
-        self._write_within_s = WRITE_WITHIN_S
-        self._write_from_s = 0.0  # on the loop's clock; later than now while the database is locked
+        self._write_from_s = 0.0  # on the monotonic clock; later than now while the database is locked
         self._index = VectorIndex(limit_bytes)
         self._no_vectors: str | None = None  # why the connection has no sqlite-vec
         self._thread: SqliteThread | None = None
@@ -124,7 +124,7 @@ class VectorSearch:
     async def warm(self) -> None:
         """Read the vectors into memory now, so that the first search need not wait for it. Raises DatabaseError."""
         thread = await self._open()
-        await thread.run_within(WARM_WITHIN_S, self._answer, [])
+        await thread.run_within(WARM_WITHIN_S, self._answer, [], asyncio.get_running_loop())
 
     async def close(self) -> None:
         """Answer what waits, write what is due, then close; the WAL stays as it is. Idempotent."""
@@ -136,9 +136,7 @@ class VectorSearch:
         if thread is None:
             return
         if self._books is not None and self._books.due:
-            with contextlib.suppress(DatabaseError):  # the books know the problem
-                await thread.run_within(LAST_WRITE_S, self._books.write)
-            self._books.give_up()
+            await self._write_at_last(thread, self._books)
         await thread.close()
 
     async def _open(self) -> SqliteThread:
@@ -147,7 +145,7 @@ class VectorSearch:
         async with self._opening:
             if self._thread is None:
                 access = Access.READ if self._books is None else Access.WRITE
-                thread = SqliteThread(self._path, access, keeps_wal=True)
+                thread = SqliteThread(self._path, access, keeps_wal=True, busy_timeout_s=LOCK_WITHIN_S)
                 await thread.open()
                 await thread.run(_keep_pages)
                 try:
@@ -164,44 +162,56 @@ class VectorSearch:
             self._batches = asyncio.get_running_loop().create_task(self._answer_waiting())
 
     async def _answer_waiting(self) -> None:
-        await self._write_books()
-        while self._waiting:
+        thread = self._thread
+        assert thread is not None
+        while self._waiting or self._writes_again():
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             batch = [search for search in batch if not search.answer.done()]  # the others' callers are gone
-            outcomes: list[_Outcome]
             try:
-                assert self._thread is not None
-                outcomes = await self._thread.run_within(DEADLINE_S, self._answer, batch)
+                await thread.run_within(DEADLINE_S, self._answer, batch, asyncio.get_running_loop())
             except Exception as error:  # told to every caller: nobody may wait for ever
-                outcomes = [(None, error)] * len(batch)
-            await self._write_books()
-            for search, (result, problem) in zip(batch, outcomes, strict=True):
-                _settle(search.answer, result, problem)
+                _settle([(search.answer, None, error) for search in batch])
 
-    async def _write_books(self) -> None:
-        """Write what is due, or begin again later when another program keeps the database locked."""
-        books, thread, loop = self._books, self._thread, asyncio.get_running_loop()
-        if books is None or thread is None or not books.due or loop.time() < self._write_from_s:
-            return
-        try:
-            await thread.run_within(self._write_within_s, books.write)
-        except DatabaseError as error:
-            if isinstance(error, DeadlineExceeded):
-                self._write_within_s = min(2 * self._write_within_s, WRITE_AT_MOST_S)
-            self._write_from_s = loop.time() + WRITE_AGAIN_S
-            loop.call_later(WRITE_AGAIN_S, self._begin)
+    def _writes_again(self) -> bool:
+        """Whether something is still to be written, and it is time to try again."""
+        return self._books is not None and self._books.due and time.monotonic() >= self._write_from_s
+
+    async def _write_at_last(self, thread: SqliteThread, books: Books) -> None:
+        """Before the end: the lock is asked for again and again, for a while."""
+        ends_s = time.monotonic() + LAST_WRITE_S
+        while books.due and (left_s := ends_s - time.monotonic()) > 0:
+            with contextlib.suppress(DatabaseError):  # the books know the problem
+                await thread.run_within(left_s, books.write)
+        books.give_up()
 
     # ---- on the thread
 
-    def _answer(self, connection: Connection, batch: list[_Search]) -> list[_Outcome]:
-        connection.execute("BEGIN")
-        try:
-            questions = [search.question for search in batch if search.question is not None]
+    def _answer(self, connection: Connection, batch: list[_Search], loop: asyncio.AbstractEventLoop) -> None:
+        """Answer the searches, some at a time, in their order. What they leave to be written is written before."""
+        questions = [search.question for search in batch if search.question is not None]
+        with _snapshot(connection):
             found = iter(self._nearest(connection, questions))
-            nearest = [[] if search.question is None else next(found) for search in batch]
-            return [_outcome(search.work, connection, near) for search, near in zip(batch, nearest, strict=True)]
-        finally:
-            connection.execute("ROLLBACK")
+        for start in range(0, len(batch), ANSWERED_TOGETHER):
+            outcomes = []
+            with _snapshot(connection):
+                for search in batch[start : start + ANSWERED_TOGETHER]:
+                    near = [] if search.question is None else next(found)
+                    outcomes.append((search.answer, *_outcome(search.work, connection, near)))
+            self._write_books(connection, loop)
+            loop.call_soon_threadsafe(_settle, outcomes)
+        if not batch:
+            self._write_books(connection, loop)
+
+    def _write_books(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
+        """Write what is due, or begin again later when another program keeps the database locked."""
+        books = self._books
+        if books is None or not books.due or time.monotonic() < self._write_from_s:
+            return
+        try:
+            books.write(connection)
+        except DatabaseError:
+            self._write_from_s = time.monotonic() + WRITE_AGAIN_S
+            loop.call_soon_threadsafe(loop.call_later, WRITE_AGAIN_S, self._begin)
 
     def _nearest(self, connection: Connection, questions: list[Nearest]) -> list[list[Neighbour]]:
         if self._no_vectors is not None:
@@ -214,6 +224,16 @@ def _keep_pages(connection: Connection) -> None:
     connection.execute("PRAGMA cache_size = -16384")
 
 
+@contextlib.contextmanager
+def _snapshot(connection: Connection) -> Iterator[None]:
+    """All that is read inside is one state of the database."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
 def _outcome(work: Work[Any], connection: Connection, nearest: list[Neighbour]) -> _Outcome:
     try:
         with translated():
@@ -222,10 +242,11 @@ def _outcome(work: Work[Any], connection: Connection, nearest: list[Neighbour]) 
         return None, error
 
 
-def _settle(answer: asyncio.Future[Any], result: Any, problem: Exception | None) -> None:
-    if answer.done():
-        return
-    if problem is None:
-        answer.set_result(result)
-    else:
-        answer.set_exception(problem)
+def _settle(outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:
+    for answer, result, problem in outcomes:
+        if answer.done():
+            continue
+        if problem is None:
+            answer.set_result(result)
+        else:
+            answer.set_exception(problem)

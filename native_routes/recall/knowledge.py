@@ -1,0 +1,65 @@
+"""Memories behind entities: the answers that SQLite gave, kept while nobody else commits. For one connection only.
+
+Questions overlap more than queries do: every walk begins at the same pinned entities, and most memories behind an
+entity are behind others too. entity_attributes has no index by memory, so asking again means reading all of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from native_routes.database import Connection
+from native_routes.javascript.values import SqlValue
+from native_routes.recall.queries import BEHIND_ENTITIES, IMPORTANCE
+from native_routes.searching.hybrid_ranking import unique
+
+MOST_KEPT: Final = 50_000  # memory ids, of each kind; beyond it everything is asked again
+_Behind = tuple[str, str, SqlValue, SqlValue]  # entity, agent, most aspects, most attributes
+
+
+class KnownBehind:
+    """What is behind entities, and what that is worth."""
+
+    def __init__(self) -> None:
+        self._memories: dict[_Behind, list[str]] = {}
+        self._importance: dict[tuple[str, str], tuple[Any] | None] = {}  # by agent and memory; None: not live
+        self._kept = 0
+        self._version = -1
+
+    def memories(
+        self, connection: Connection, entities: Sequence[str], agent: str, aspects: SqlValue, attributes: SqlValue
+    ) -> list[str]:
+        """Ids behind the entities' heaviest aspects, each once, in no order. Raises StatementError."""
+        self._follow(connection)
+        keys = {entity: (entity, agent, aspects, attributes) for entity in entities}
+        new = [entity for entity, key in keys.items() if key not in self._memories]
+        if new:
+            rows = BEHIND_ENTITIES.all(
+                connection, entities=json.dumps(new), agent=agent, aspects=aspects, attributes=attributes
+            )
+            self._memories.update((keys[entity], []) for entity in new)
+            for row in rows:
+                self._memories[keys[row.entity_id]].append(row.memory_id)
+            self._kept += len(rows) + len(new)
+        return unique(memory for key in keys.values() for memory in self._memories[key])
+
+    def importance(self, connection: Connection, memories: Iterable[str], agent: str) -> list[tuple[str, Any]]:
+        """Those of the memories that are live, by id, with the importance of their best active attribute."""
+        self._follow(connection)
+        ordered = sorted(memories)
+        new = [memory for memory in ordered if (agent, memory) not in self._importance]
+        if new:
+            rows = IMPORTANCE.all(connection, ids=json.dumps(new), agent=agent)
+            self._importance.update(((agent, memory), None) for memory in new)
+            self._importance.update(((agent, row.id), (row.importance,)) for row in rows)
+            self._kept += len(new)
+        found = ((memory, self._importance[agent, memory]) for memory in ordered)
+        return [(memory, known[0]) for memory, known in found if known is not None]
+
+    def _follow(self, connection: Connection) -> None:
+        version = connection.pragma("data_version")  # every commit of another connection changes it
+        if version != self._version or self._kept > MOST_KEPT:
+            self._memories, self._importance, self._kept = {}, {}, 0
+            self._version = version
