@@ -1,8 +1,8 @@
 """Evidence: one file for each group that says what its native answers were compared with, and with which code.
 
-It is bound to the contract, the schema, the corpus and every module of this project that the group's code imports; a
-change of any of them makes it stale. The module list makes checking cheap: whoever reads it hashes those files, and a
-new import cannot slip in, since it changes a file that is listed.
+It is bound to the contract, the schema, the corpus and every module of native_routes that the group's code imports, or
+gets from the process through `request.context`; a change of any of them makes it stale. The module list makes checking
+cheap: whoever reads it hashes those files, and a new import cannot slip in, since it changes a file that is listed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,15 @@ from native_routes import contract
 CHECKOUT_PATH: Final = Path(__file__).resolve().parents[2]
 EVIDENCE_PATH: Final = CHECKOUT_PATH / "parity_tests" / "evidence"
 PACKAGE: Final = "native_routes"
+PROVIDED: Final = {
+    "reader": f"{PACKAGE}.database",
+    "writer": f"{PACKAGE}.writer",
+    "embedder": f"{PACKAGE}.searching.embedders",
+    "vectors": f"{PACKAGE}.searching.vectors",
+    "searcher": f"{PACKAGE}.recall.search",
+    "daemon_log": f"{PACKAGE}.daemon_log",
+}
+"""What a handler uses of its context, by attribute, and the module that it is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,8 @@ def _imports(source: bytes, root: Path) -> Iterator[Path]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             names = [node.value]  # a handler that is imported when it is asked for: lazily("native_routes.x.handlers")
+        elif isinstance(node, ast.Attribute) and node.attr in PROVIDED:
+            names = [PROVIDED[node.attr]]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

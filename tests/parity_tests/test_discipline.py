@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from dataclasses import replace
 from datetime import date
@@ -12,7 +13,7 @@ import pytest
 from parity_tests.harness import corpus, schema_classes, snapshot, sqlite
 from parity_tests.harness.compare import held_against, replay
 from parity_tests.harness.differ import Differ, Verdict
-from parity_tests.harness.evidence import imported_modules, stale
+from parity_tests.harness.evidence import PROVIDED, imported_modules, stale
 from parity_tests.harness.forms import Moment
 from parity_tests.harness.homes import build
 from parity_tests.harness.observation import Observation
@@ -22,6 +23,7 @@ from parity_tests.harness.scenario import Scenario, Send, WriteFile
 from parity_tests.harness.scenario_file import ScenarioError, load
 from parity_tests.harness.side import SideError, SideKind, side_kind
 from parity_tests.harness.tree import Tree, of, parse, stringify
+from proxy.services import Services
 
 NOW = Moment(1_800_000_000.0, 1_800_000_000.1, 1_799_999_999.0)
 TODAY = date(2027, 1, 1)
@@ -186,6 +188,19 @@ def test_evidence_names_what_is_imported_when_asked_for(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert list(imported_modules("g", tmp_path)) == ["native_routes/g/__init__.py", "native_routes/late.py"]
+
+
+def test_evidence_names_what_a_handler_is_given_by_the_process(tmp_path: Path) -> None:
+    for name, text in {"g/__init__": "", "g/handlers": "request.context.writer.run(work)", "writer": ""}.items():
+        path = tmp_path / "native_routes" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert "native_routes/writer.py" in imported_modules("g", tmp_path)
+
+
+def test_every_part_of_a_context_that_evidence_names_is_there() -> None:
+    assert all(importlib.import_module(module) for module in PROVIDED.values())
+    assert all(hasattr(Services, attribute) or attribute in Services.__annotations__ for attribute in PROVIDED)
 
 
 def test_a_run_that_compared_nothing_proves_nothing() -> None:
