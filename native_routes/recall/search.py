@@ -15,9 +15,9 @@ from native_routes.javascript.dates import iso_text
 from native_routes.javascript.values import UnbindableError, bindable
 from native_routes.memory_config import MemoryConfig
 from native_routes.recall.access_tracking import AccessTracker
+from native_routes.recall.attributes import KnownAttributes
 from native_routes.recall.entities import KnownEntities
 from native_routes.recall.graph import boost_by_graph
-from native_routes.recall.knowledge import KnownBehind
 from native_routes.recall.mentions import KnownMentions
 from native_routes.recall.rehearsal import boost_rehearsed
 from native_routes.recall.results import Result, find_rationales, load_results
@@ -63,7 +63,7 @@ class Searcher:
         self.last_walk: Walk | None = None
         self._entities = KnownEntities()
         self._mentions = KnownMentions()
-        self._behind = KnownBehind()
+        self._attributes = KnownAttributes()
         self._tracker = tracker
 
     def search(self, asked: Asked, connection: Connection, nearest: Sequence[Neighbour]) -> dict[str, Any]:
@@ -114,7 +114,9 @@ class Searcher:
             wanted = Traversal(tokens, request.agent, config.search.min_score, request.filter, asked.now_ms)
             walk = self._attempt(
                 "traversal",
-                lambda: boost_by_traversal(connection, entities, self._behind, candidates, wanted, config.traversal),
+                lambda: boost_by_traversal(
+                    connection, entities, self._attributes, candidates, wanted, config.traversal
+                ),
             )
             self.last_walk = walk or self.last_walk
 

@@ -14,8 +14,8 @@ from native_routes.database import Connection, StatementError, translated
 from native_routes.javascript.dates import iso_text
 from native_routes.javascript.values import bindable
 from native_routes.memory_config import TraversalConfig
+from native_routes.recall.attributes import KnownAttributes
 from native_routes.recall.entities import KnownEntities
-from native_routes.recall.knowledge import KnownBehind
 from native_routes.recall.queries import (
     CONSTRAINTS,
     DEPENDENCIES,
@@ -70,7 +70,7 @@ class Walk:
 def boost_by_traversal(
     connection: Connection,
     entities: KnownEntities,
-    behind: KnownBehind,
+    known: KnownAttributes,
     candidates: list[Candidate],
     wanted: Traversal,
     config: TraversalConfig,
@@ -82,12 +82,12 @@ def boost_by_traversal(
     focal = _focal(connection, entities, wanted)
     if not focal:
         return None
-    reached, memories = _walk(connection, behind, focal, wanted.agent, config)
+    reached, memories = _walk(connection, known, focal, wanted.agent, config)
     by_id = {candidate.id: candidate for candidate in candidates}
     for memory in memories:
         if memory in by_id:
             by_id[memory].raise_by(config.boost_weight)
-    candidates.extend(_added(connection, behind, [memory for memory in memories if memory not in by_id], wanted))
+    candidates.extend(_added(connection, known, [memory for memory in memories if memory not in by_id], wanted))
     sort_by_score(candidates)
     return Walk(wanted.now_ms, wanted.agent, focal, reached, memories)
 
@@ -104,7 +104,7 @@ def _focal(connection: Connection, entities: KnownEntities, wanted: Traversal) -
 
 
 def _walk(
-    connection: Connection, behind: KnownBehind, focal: list[str], agent: str, config: TraversalConfig
+    connection: Connection, known: KnownAttributes, focal: list[str], agent: str, config: TraversalConfig
 ) -> tuple[list[str], list[str]]:
     """Entities reached, and ids of the memories behind their active attributes; nothing for a limit of 2.5."""
     try:
@@ -118,19 +118,19 @@ def _walk(
             )
             reached = unique([*focal, *(row.id for row in hops)])
             aspects, attributes = bindable(config.max_aspects_per_entity), bindable(config.max_attributes_per_aspect)
-            memories = behind.memories(connection, reached, agent, aspects, attributes)
+            memories = known.memories(connection, reached, agent, aspects, attributes)
     except StatementError:
         return [], []
     return reached, memories
 
 
-def _added(connection: Connection, behind: KnownBehind, missing: list[str], wanted: Traversal) -> list[Candidate]:
+def _added(connection: Connection, known: KnownAttributes, missing: list[str], wanted: Traversal) -> list[Candidate]:
     if not missing:
         return []
     if wanted.filter.sql:
         passing = passing_query(wanted.filter.sql).all(connection, ids=json.dumps(missing), **wanted.filter.bound())
         missing = [row.id for row in passing]
-    found = behind.importance(connection, missing, wanted.agent)
+    found = known.importance(connection, missing, wanted.agent)
     return [Candidate(memory, _score(importance, wanted.min_score), SOURCE) for memory, importance in found]
 
 

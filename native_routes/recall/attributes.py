@@ -19,7 +19,7 @@ MOST_KEPT: Final = 50_000  # memory ids, of each kind; beyond it everything is a
 _Behind = tuple[str, str, SqlValue, SqlValue]  # entity, agent, most aspects, most attributes
 
 
-class KnownBehind:
+class KnownAttributes:
     """What is behind entities, and what that is worth."""
 
     def __init__(self) -> None:

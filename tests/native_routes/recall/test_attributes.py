@@ -10,8 +10,8 @@ from typing import Any
 import apsw
 import pytest
 
-from native_routes.recall import knowledge
-from native_routes.recall.knowledge import KnownBehind
+from native_routes.recall import attributes
+from native_routes.recall.attributes import KnownAttributes
 from native_routes.recall.queries import BEHIND_ENTITIES, IMPORTANCE
 from tests.native_routes.home_database import HomeDatabase
 
@@ -25,7 +25,7 @@ class Known:
     def __init__(self, path: Path) -> None:
         self.home = HomeDatabase(path)
         self.reading = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        self.kept = KnownBehind()
+        self.kept = KnownAttributes()
         self.made = 0
         for name in ENTITIES:
             self.aspect(name)
@@ -119,15 +119,15 @@ def test_nothing_is_asked_twice_while_nobody_commits(known: Known, monkeypatch: 
     known.attribute("aspect-1", "m")
     assert known.agrees("tea", "milk")
 
-    monkeypatch.setattr(knowledge, "BEHIND_ENTITIES", None)
-    monkeypatch.setattr(knowledge, "IMPORTANCE", None)
+    monkeypatch.setattr(attributes, "BEHIND_ENTITIES", None)
+    monkeypatch.setattr(attributes, "IMPORTANCE", None)
 
     assert known.behind("milk", "tea") == ["m"]
     assert known.kept.importance(known.reading, ["m"], "default") == [("m", 0.5)]
 
 
 def test_no_more_is_kept_than_fits(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(knowledge, "MOST_KEPT", 10)
+    monkeypatch.setattr(attributes, "MOST_KEPT", 10)
     for number in range(100):
         known.kept.importance(known.reading, [f"m{number}"], "default")
 
