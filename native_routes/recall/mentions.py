@@ -6,7 +6,7 @@ hundred rows of the answer, took nine tenths of a recall's time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from native_routes.database import Connection
+from native_routes.query import Query
 from native_routes.recall.queries import (
     DEAD_ROWS,
     LATE_MEMORIES,
@@ -21,6 +22,7 @@ from native_routes.recall.queries import (
     NEWER_ROWS,
     RATIONALE_ROWS,
     TABLES_STATE,
+    State,
 )
 
 LINKED: Final = 200  # live memories that count as linked to a query's entities; the oldest rows come first
@@ -44,57 +46,74 @@ class _Table:
     newest: str | None = None  # what is in the row `highest`
 
 
+class _Kind:
+    """The first memories of one kind that mention an entity, as far as asked for."""
+
+    def __init__(self, statement: Query[State], most: int, choose: Callable[[Rows, Rows], Rows]) -> None:
+        self._statement = statement
+        self._most = most
+        self._choose = choose  # from an entity's rows, by the rows that the statement names
+        self._named: Rows = _NONE
+        self._stale = True
+        self._kept: dict[str, Rows] = {}  # by entity
+
+    def first(self, connection: Connection, rows: Mapping[str, Rows], entities: Iterable[str]) -> Rows:
+        if self._stale:
+            named = _numbers(self._statement.all(connection)[0].text)
+            if not np.array_equal(named, self._named):
+                self._named, self._kept = named, {}
+            self._stale = False
+        found = []
+        for entity in entities:
+            if entity not in self._kept:
+                self._kept[entity] = self._choose(rows.get(entity, _NONE), self._named)[: self._most]
+            found.append(self._kept[entity])
+        return np.unique(np.concatenate(found))[: self._most] if found else _NONE
+
+    def look_again(self) -> None:
+        """Another connection has committed something."""
+        self._stale = True
+
+    def forget(self, entity: str) -> None:
+        self._kept.pop(entity, None)
+
+    def forget_all(self) -> None:
+        self._kept = {}
+
+
 class KnownMentions:
     """For one connection only."""
 
     def __init__(self) -> None:
         self._rows: dict[str, Rows] = {}  # by entity; deleted memories too
         self._mentions, self._memories = _Table(), _Table()
-        self._live: dict[str, Rows] = {}  # the same without deleted memories, as far as asked for
-        self._rationales: dict[str, Rows] = {}  # and only rationales
-        self._dead_rows: Rows | None = None
-        self._rationale_rows: Rows | None = None
+        self._live = _Kind(DEAD_ROWS, LINKED, _without)
+        self._rationales = _Kind(RATIONALE_ROWS, RATIONALES_SHOWN, _among)
         self._version = -1
 
     def linked(self, connection: Connection, entities: Iterable[str]) -> Rows:
         """The first LINKED live memories that mention one of the entities."""
         self._follow(connection)
-        if self._dead_rows is None:
-            self._dead_rows = _numbers(DEAD_ROWS.all(connection)[0].text)
-        dead = self._dead_rows
-        return self._first(LINKED, self._live, entities, lambda rows: rows[~np.isin(rows, dead, assume_unique=True)])
+        return self._live.first(connection, self._rows, entities)
 
     def rationales(self, connection: Connection, entities: Iterable[str]) -> Rows:
         """The first RATIONALES_SHOWN live memories of type rationale that mention one of the entities."""
         self._follow(connection)
-        if self._rationale_rows is None:
-            self._rationale_rows = _numbers(RATIONALE_ROWS.all(connection)[0].text)
-        chosen = self._rationale_rows
-        return self._first(
-            RATIONALES_SHOWN, self._rationales, entities, lambda rows: np.intersect1d(rows, chosen, assume_unique=True)
-        )
-
-    def _first(
-        self, count: int, kept: dict[str, Rows], entities: Iterable[str], choose: Callable[[Rows], Rows]
-    ) -> Rows:
-        found = []
-        for entity in entities:
-            if entity not in kept:
-                kept[entity] = choose(self._rows.get(entity, _NONE))[:count]
-            found.append(kept[entity])
-        return np.unique(np.concatenate(found))[:count] if found else _NONE
+        return self._rationales.first(connection, self._rows, entities)
 
     def _follow(self, connection: Connection) -> None:
         version = connection.pragma("data_version")  # every commit of another connection changes it
         if version == self._version:
             return
-        self._live, self._rationales = {}, {}
-        self._dead_rows = self._rationale_rows = None
+        self._live.look_again()
+        self._rationales.look_again()
         state = TABLES_STATE.all(connection)[0]
         mentions = _Table(state.mentions, state.mention or 0, state.mention_text)
         memories = _Table(state.memories, state.memory or 0, state.memory_id)
         if not self._goes_on(connection, mentions, memories):
             self._rows, self._mentions = {}, _Table()
+            self._live.forget_all()
+            self._rationales.forget_all()
         if mentions.highest != self._mentions.highest:
             self._add(connection)
         self._mentions, self._memories, self._version = mentions, memories, version
@@ -115,6 +134,16 @@ class KnownMentions:
         for added in MENTIONS_ADDED.all(connection, rowid=self._mentions.highest):
             rows, known = _numbers(added.rows), self._rows.get(added.entity_id)
             self._rows[added.entity_id] = rows if known is None else np.union1d(known, rows)
+            self._live.forget(added.entity_id)
+            self._rationales.forget(added.entity_id)
+
+
+def _without(rows: Rows, others: Rows) -> Rows:
+    return rows[~np.isin(rows, others, assume_unique=True)]
+
+
+def _among(rows: Rows, others: Rows) -> Rows:
+    return np.intersect1d(rows, others, assume_unique=True)
 
 
 def _numbers(text: str | None) -> Rows:
