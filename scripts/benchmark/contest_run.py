@@ -14,9 +14,10 @@ from pathlib import Path
 from scripts.benchmark.agreement import disagreements
 from scripts.benchmark.contest_rows import load_rows, memory_rows
 from scripts.benchmark.contests import Contest, LoadKind
-from scripts.benchmark.duel import Pace, in_turns, wait_until_quiet
+from scripts.benchmark.duel import Beside, Pace, in_turns, wait_until_quiet
 from scripts.benchmark.generator import Request, ask
 from scripts.benchmark.homes.build import HomeSpec, put_into
+from scripts.benchmark.other_writer import writing
 from scripts.benchmark.rows import MeasurementError, Row
 from scripts.benchmark.running import get, pss_mb
 from scripts.benchmark.sides import Side, copy_database, embedder, legacy_side, native_side, place
@@ -75,12 +76,17 @@ class ContestRun:
         self.say(f"{self._title}: {load.name}")
         try:
             begun = {side.name: _counts(side) for side in sides if self.contest.writes}
-            turns = in_turns(sides, load.ask(self.spec, load.name), load.clients, self.pace)
+            turns = in_turns(sides, load.ask(self.spec, load.name), load.clients, self.pace, self._beside(load))
             for side in sides if self.contest.writes else ():
                 _check_written(side, begun[side.name])
         except MeasurementError as error:
             return [Row(f"{self._title}, {load.name}", "", None, missing=str(error))]
         return load_rows(self._title, load, turns, self.daemon, self.spec.memories)
+
+    def _beside(self, load: LoadKind) -> Beside:
+        if not load.written_per_s:
+            return lambda _: contextlib.nullcontext()
+        return lambda side: writing(side, self.spec.seed, load.written_per_s)
 
     def _stalls(self, sides: list[Side]) -> list[Row]:
         """Of native only: one recall keeps legacy's loop busy to its end."""

@@ -14,6 +14,7 @@ from scripts.benchmark.rows import Budget
 Ask = Callable[[HomeSpec, str], Questions]
 MANY: Final = 10
 AGAIN: Final = 50
+WRITTEN_PER_S: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class LoadKind:
     per_s: Mapping[int, Budget] = field(default_factory=dict)
     p99: Mapping[int, Budget] = field(default_factory=dict)
     percentiles: tuple[int, ...] = (50, 95, 99)
+    written_per_s: int = 0  # memories that another program writes meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,12 @@ RECALL: Final = Contest(
     others=(
         LoadKind("1 client", 1, questions.recalls),
         LoadKind(f"{MANY} clients, {AGAIN} queries again and again", MANY, questions.again(questions.recalls, AGAIN)),
+        LoadKind(
+            f"{MANY} clients while {WRITTEN_PER_S} memories/s are written",
+            MANY,
+            questions.recalls,
+            written_per_s=WRITTEN_PER_S,
+        ),
     ),
 )
 SEARCH: Final = Contest(

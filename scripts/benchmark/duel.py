@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,6 +18,9 @@ WARM_S = 1.0
 QUIET_S = 0.1
 QUIET_WITHIN_S = 5.0
 LEAST = 64  # questions in a round, however slow the sides are
+
+
+Beside = Callable[[Side], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,13 @@ class Turns:
         return self.cpu_s[side] * 1e3 / self.requests(side)
 
 
-def in_turns(sides: Sequence[Side], questions: Questions, clients: int, pace: Pace) -> Turns:
-    """Both get the same questions in a round; the faster one gets further. Before, a round that is not counted."""
+def in_turns(
+    sides: Sequence[Side], questions: Questions, clients: int, pace: Pace, beside: Beside = lambda _: nullcontext()
+) -> Turns:
+    """Both get the same questions in a round; the faster one gets further. Before, a round that is not counted.
+
+    `beside(side)` is entered for each load that counts.
+    """
     warm = [_asked(side, questions, clients, min(WARM_S, pace.seconds), 2_000) for side in sides]
     most = LEAST + round(2 * pace.seconds * max(one.per_s for one in warm))
     asked: dict[str, list[Asked]] = {side.name: [] for side in sides}
@@ -61,7 +70,8 @@ def in_turns(sides: Sequence[Side], questions: Questions, clients: int, pace: Pa
         for side in (*sides[first:], *sides[:first]):
             wait_until_quiet(side.pid)
             before_s = cpu_s(side.pid)
-            asked[side.name].append(_asked(side, iter(batch), clients, pace.seconds, most))
+            with beside(side):
+                asked[side.name].append(_asked(side, iter(batch), clients, pace.seconds, most))
             wait_until_quiet(side.pid)  # what it does after answering is a part of its work
             used[side.name] += cpu_s(side.pid) - before_s
     return Turns(asked, used)

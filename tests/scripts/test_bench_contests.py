@@ -8,28 +8,36 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from parity_tests.harness import sqlite
 from proxy.legacy.find import CHECKOUT_PATH
 from proxy.legacy.processes import all_pids, environment_of
 from scripts.benchmark import questions
 from scripts.benchmark.agreement import disagreements
 from scripts.benchmark.contests import CONTESTS
 from scripts.benchmark.generator import Request, ask
-from scripts.benchmark.homes.build import HomeSpec
+from scripts.benchmark.homes.build import HomeSpec, put_into
 from scripts.benchmark.homes.meaning import meaning
+from scripts.benchmark.other_writer import writing
 from scripts.benchmark.questions import Questions
 from scripts.benchmark.rows import Budget, MeasurementError, Row
-from scripts.benchmark.sides import embedder
+from scripts.benchmark.sides import Side, embedder
 
 DEADLINE_S = 60
+WRITTEN = """
+    SELECT count(*), count(v.id) FROM memories m LEFT JOIN embeddings e ON e.source_id = m.id
+    LEFT JOIN vec_embeddings_rowids v ON v.id = e.id WHERE m.rowid > 300
+"""
 SPEC = HomeSpec(1_000)
 RECALL = Request("POST", "/api/memory/recall", '{"query": "tea"}')
 FOUND = {
@@ -169,6 +177,35 @@ def _embedding(port: int, request: Request) -> list[float]:
     vector: list[float] = json.loads(connection.getresponse().read())["embedding"]
     connection.close()
     return vector
+
+
+def test_another_program_writes_whole_memories_at_the_pace_that_is_asked_for(tmp_path: Path) -> None:
+    put_into(HomeSpec(300), tmp_path, tmp_path / "homes")
+    database = sqlite.open_database(tmp_path / "memory" / "memories.db")
+    side = Side("native", 0, 0, tmp_path)
+
+    with writing(side, 1, 20):
+        wait_for_more_than(database, 305)
+    row: tuple[Any, ...] = database.execute(WRITTEN).fetchall()[0]
+    memories, vectors = row
+
+    assert memories == vectors > 5
+    database.close()
+
+
+def test_a_program_that_falls_behind_voids_the_row(tmp_path: Path) -> None:
+    put_into(HomeSpec(300), tmp_path, tmp_path / "homes")
+    side = Side("native", 0, 0, tmp_path)
+
+    with pytest.raises(MeasurementError, match="memories in"), writing(side, 1, 1_000_000):
+        time.sleep(0.05)  # how long the load lasts
+
+
+def wait_for_more_than(database: sqlite.Connection, rows: int) -> None:
+    ends_s = time.monotonic() + DEADLINE_S
+    while int(sqlite.scalar(database, "SELECT count(*) FROM memories")) <= rows:
+        assert time.monotonic() < ends_s
+        time.sleep(0.01)
 
 
 def test_a_figure_of_sides_that_disagree_is_not_judged_and_fails_the_run() -> None:

@@ -85,7 +85,7 @@ def build(spec: HomeSpec, path: Path) -> None:
     database.execute("BEGIN")
     for portion in corpus.memories(spec.seed, spec.memories):
         graph.see_all(knowledge, portion)
-        _insert(database, portion, of_words.of([memory.content for memory in portion]))
+        insert(database, portion, of_words.of([memory.content for memory in portion]))
     if not spec.plain:
         knowledge.write(database)
     database.execute("COMMIT")
@@ -93,7 +93,8 @@ def build(spec: HomeSpec, path: Path) -> None:
     database.close()
 
 
-def _insert(database: sqlite.Connection, portion: Sequence[Memory], vectors: Vectors) -> None:
+def insert(database: sqlite.Connection, portion: Sequence[Memory], vectors: Vectors) -> None:
+    """Rows of memories and of their vectors, shape (memories, 768), in the caller's transaction."""
     database.executemany(_INSERT_MEMORY, ((*astuple(memory), memory.created_at, memory.who) for memory in portion))
     rows = [
         (seeded_uuid("embedding", memory.id), memory, vector.tobytes())
