@@ -48,6 +48,7 @@ __all__ = [
     "copy_database",
     "load_vector_search",
     "loop_future",
+    "tokens_of",
     "translated",
     "vector_library_path",
 ]
@@ -501,6 +502,12 @@ def load_vector_search(connection: Connection) -> None:
         raise VectorSearchUnavailable(f"cannot load {vector_library_path()}: {error}") from error
     finally:
         connection.enable_load_extension(False)
+
+
+def tokens_of(connection: Connection, text: str) -> list[str]:
+    """The words of a text as FTS5's usual tokenizer, unicode61, cuts and folds them. Raises UnicodeEncodeError."""
+    tokenizer = connection.fts5_tokenizer("unicode61", [])
+    return [str(token[0]) for token in tokenizer(text.encode(), apsw.FTS5_TOKENIZE_QUERY, None, include_offsets=False)]
 
 
 def check_vector_search() -> str:

@@ -120,12 +120,14 @@ async def search(request: NativeRequest) -> Reply:
         except DatabaseError:
             return json_reply({"values": []})
     wanted = KeywordSearch.of(lambda name: query_parameter(target, name))
-    now_ms = context.clock.now_ms()
+    now_ms, words = context.clock.now_ms(), context.searcher.words
     try:
         if len(wanted.query) > LONG_QUERY:
-            found = await context.vectors.run_aside(lambda connection: search_keywords(connection, wanted, now_ms))
+            found = await context.vectors.run_aside(
+                lambda connection: search_keywords(connection, wanted, now_ms, words)
+            )
         else:
-            found = await context.reader.run(search_keywords, wanted, now_ms)
+            found = await context.reader.run(search_keywords, wanted, now_ms, words)
     except DatabaseError:
         return json_reply({"results": [], "error": "Search failed"})
     return json_reply({"results": found})

@@ -13,8 +13,8 @@ from native_routes.database import Connection, Query, StatementError, translated
 from native_routes.javascript.dates import iso_text
 from native_routes.javascript.primitives import parse_float, parse_int, trim
 from native_routes.javascript.values import SqlValue, bindable, bound_text
-from native_routes.recall.queries import BEST_ROWS
 from native_routes.searching.filters import Filter, build_filter
+from native_routes.searching.word_index import WordIndex
 from native_routes.stored_values import as_json, as_object
 
 DEFAULT_MATCHES: Final = 20
@@ -133,14 +133,16 @@ def list_who(connection: Connection) -> list[Any]:
     return [as_json(row.who) for row in WHO.all(connection)]
 
 
-def search_keywords(connection: Connection, wanted: KeywordSearch, now_ms: int) -> list[dict[str, Any]]:
+def search_keywords(
+    connection: Connection, wanted: KeywordSearch, now_ms: int, words: WordIndex
+) -> list[dict[str, Any]]:
     """Result objects. Raises StatementError where legacy answers that the search failed."""
     values = wanted.filter.bound()
     if trim(wanted.query):
         limit = _limit(wanted.limit, DEFAULT_MATCHES)
         try:
             with translated():
-                return _matches(connection, bound_text(wanted.query), limit, wanted.filter)
+                return _matches(connection, words, bound_text(wanted.query), limit, wanted.filter)
         except StatementError:
             # Not FTS5 syntax: look for the text itself.
             pattern = f"%{wanted.query}%"
@@ -153,10 +155,12 @@ def search_keywords(connection: Connection, wanted: KeywordSearch, now_ms: int) 
     return [as_object(row) for row in listed]
 
 
-def _matches(connection: Connection, query: str, limit: SqlValue, conditions: Filter) -> list[dict[str, Any]]:
+def _matches(
+    connection: Connection, words: WordIndex, query: str, limit: SqlValue, conditions: Filter
+) -> list[dict[str, Any]]:
     if not conditions.sql:
         # The cut needs no memory: a common word would otherwise read thousands of them.
-        best = BEST_ROWS.all(connection, match=query, limit=limit)
+        best = words.best(connection, match=query, limit=limit)
         found = MATCHES.all(connection, rowids=json.dumps([row.rowid for row in best]))
         if len(found) == len(best):
             return [{**as_object(row), "score": hit.bm25} for row, hit in zip(found, best, strict=True)]

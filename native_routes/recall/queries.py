@@ -26,12 +26,6 @@ class NearHit:
 
 
 @dataclass(frozen=True, slots=True)
-class RankedRow:
-    rowid: int
-    bm25: float
-
-
-@dataclass(frozen=True, slots=True)
 class Id:
     id: str
 
@@ -130,15 +124,6 @@ class Behind:
     memory_id: str
 
 
-# Best first; equal scores in the order of the full-text index. Without conditions the memories need not be looked at
-# before the cut, which is what makes a common word quick.
-BEST_ROWS: Final = Query(
-    """
-    SELECT rowid, bm25(memories_fts) AS bm25 FROM memories_fts WHERE memories_fts MATCH :match
-    ORDER BY bm25 LIMIT :limit
-    """,
-    row=RankedRow,
-)
 MEMORIES_BY_ROWID: Final = Query(
     """
     SELECT m.id, m.access_count, m.last_accessed

@@ -28,6 +28,7 @@ from native_routes.searching.embedders import Vector
 from native_routes.searching.filters import Filter
 from native_routes.searching.hybrid_ranking import Candidate, cut, entity_tokens, match_expression, merge, rerank
 from native_routes.searching.vectors import Neighbour
+from native_routes.searching.word_index import WordIndex
 
 DEFAULT_LIMIT: Final = 10
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class Searcher:
         self.failed_steps: Counter[str] = Counter()
         self.last_failure: str | None = None
         self.last_walk: Walk | None = None
+        self.words = WordIndex()
         self._entities = KnownEntities()
         self._mentions = KnownMentions()
         self._attributes = KnownAttributes()
@@ -79,7 +81,7 @@ class Searcher:
     def keywords(self, connection: Connection, request: RecallRequest, limit: float) -> Scored:
         """Memories by words, best first; none when FTS5 refuses the words. May run on any thread."""
         match = match_expression(request.keyword_query)
-        found = self._attempt("keywords", lambda: find_keywords(connection, match, request.filter, limit))
+        found = self._attempt("keywords", lambda: find_keywords(connection, self.words, match, request.filter, limit))
         return found or Scored()
 
     def _near(self, connection: Connection, asked: Asked, nearest: Sequence[Neighbour]) -> Scored:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from native_routes.database import Connection
 from native_routes.javascript.values import SqlValue, bindable
 from native_routes.recall.queries import (
-    BEST_ROWS,
     MEMORIES_BY_ROWID,
     NEAR_MEMORIES,
     Access,
@@ -20,6 +19,7 @@ from native_routes.recall.queries import (
 from native_routes.searching.filters import Filter
 from native_routes.searching.hybrid_ranking import normalise_bm25
 from native_routes.searching.vectors import Neighbour
+from native_routes.searching.word_index import WordIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class Scored:
     rows: Sequence[Access | KeywordHit | NearHit] = ()
 
 
-def find_keywords(connection: Connection, match: str, conditions: Filter, limit: float) -> Scored:
+def find_keywords(connection: Connection, words: WordIndex, match: str, conditions: Filter, limit: float) -> Scored:
     """By BM25 relative to the best; deleted memories are found too.
 
     Raises StatementError for FTS5 syntax or a limit that is no whole number, and UnbindableError.
     """
     values = {"match": bindable(match), "limit": bindable(limit)}
     if not conditions.sql:
-        best = BEST_ROWS.all(connection, **values)
+        best = words.best(connection, **values)
         found = MEMORIES_BY_ROWID.all(connection, rowids=json.dumps([row.rowid for row in best]))
         if len(found) == len(best):
             scores = normalise_bm25([(memory.id, row.bm25) for memory, row in zip(found, best, strict=True)])

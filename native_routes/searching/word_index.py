@@ -1,0 +1,269 @@
+"""Full-text search from memory: FTS5's own answer, of words that many searches ask for while memories do not change.
+
+FTS5 reads each word's whole list for every search, and once more to count it for BM25. Here lists are read once, from
+FTS5's index itself, and kept until that index changes. Whatever is not plain words is left to FTS5, which is also asked
+now and then whether it would have answered the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from native_routes.database import Connection, DatabaseError, DeadlineExceeded, Query, tokens_of, translated
+from native_routes.searching.word_query import WordQuery, word_query
+
+# Reading a list takes several times what FTS5 takes for a search; it pays once some searches have met the same index.
+SEARCHES_BEFORE: Final = 32
+MOST_ENTRIES: Final = 4_000_000  # of lists, 16 bytes each; beyond it all are read anew as they are asked for
+
+CHECKED: Final = 500  # one answer of so many, the first of a state among them, is compared with FTS5's
+
+# Source: SQLite, FTS5, bm25(): k1 and b are fixed.
+_K1: Final = 1.2
+_B: Final = 0.75
+_LEAST_WEIGHT: Final = 1e-6  # of a word that half of all memories have, or more
+
+EXPECTED: Final = "createvirtualtablememories_ftsusingfts5(content,content='memories',content_rowid='rowid')"
+
+log = structlog.get_logger(__name__)
+Rows = NDArray[np.int64]
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    rowid: int
+    bm25: float  # negative; the lower, the better
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    structure: bytes | None  # segments of the index, and a count that every change raises
+    totals: bytes | None  # how many rows and words
+    definition: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrences:
+    rows: str | None  # row numbers, between commas, as often as the word occurs
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    rows: str | None
+    lengths: str | None  # FTS5's variable-length integers, as hexadecimal digits
+
+
+# FTS5's own answer. Without conditions the memories need not be looked at before the cut.
+BEST_ROWS: Final = Query(
+    """
+    SELECT rowid, bm25(memories_fts) AS bm25 FROM memories_fts WHERE memories_fts MATCH :match
+    ORDER BY bm25 LIMIT :limit
+    """,
+    row=Ranked,
+)
+# Source: SQLite's fts5_index.c: record 1 holds the averages, record 10 the structure.
+INDEX_STATE: Final = Query(
+    """
+    SELECT (SELECT block FROM memories_fts_data WHERE id = 10) AS structure,
+      (SELECT block FROM memories_fts_data WHERE id = 1) AS totals,
+      (SELECT sql FROM sqlite_schema WHERE name = 'memories_fts') AS definition
+    """,
+    row=IndexState,
+)
+VOCABULARY: Final = "CREATE VIRTUAL TABLE IF NOT EXISTS temp.memory_words USING fts5vocab(main, memories_fts, instance)"
+WORD: Final = Query("SELECT group_concat(doc) AS rows FROM temp.memory_words WHERE term = :word", row=Occurrences)
+WORDS_FROM: Final = Query(
+    "SELECT group_concat(doc) AS rows FROM temp.memory_words WHERE term >= :word AND term <= :word || char(1114111)",
+    row=Occurrences,
+)
+LENGTHS: Final = Query(
+    """
+    SELECT group_concat(id) AS rows, group_concat(hex(sz)) AS lengths
+    FROM (SELECT id, sz FROM memories_fts_docsize ORDER BY id)
+    """,
+    row=Lengths,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """Where a word occurs: rows ascending, and how often in each."""
+
+    rows: Rows
+    counts: Numbers
+
+
+@dataclass(slots=True, eq=False)
+class _Known:
+    """What was read of one state of the index."""
+
+    state: IndexState
+    searches: int = 0
+    answers: int = 0  # from memory
+    entries: int = 0
+    lists: dict[tuple[str, bool], _List] = field(default_factory=dict)  # by word, and whether it is a prefix
+    lengths: tuple[Rows, Numbers] | None = None
+
+
+class WordIndex:
+    """One for the process, for any of its connections: what is kept belongs to a state, which each connection tells."""
+
+    def __init__(self) -> None:
+        self.differed = False  # from FTS5: then nothing is answered from memory any more
+        self._known = _Known(IndexState(None, None, None))
+
+    def best(self, connection: Connection, match: Any, limit: Any) -> list[Ranked]:
+        """The best rows in the connection's snapshot, equal ones in the order of the index. Raises DatabaseError."""
+        query = word_query(match) if isinstance(match, str) else None
+        found = None
+        if query is not None and type(limit) is int and limit >= 0 and not self.differed:
+            found = self._from_memory(connection, query, limit)
+        if found is None:
+            return BEST_ROWS.all(connection, match=match, limit=limit)
+        self._known.answers += 1
+        if self._known.answers % CHECKED == 1 and found != (
+            of_fts5 := BEST_ROWS.all(connection, match=match, limit=limit)
+        ):
+            self.differed = True
+            log.error("words_differ", query=match, limit=limit, reason="every search is left to FTS5 from now on")
+            return of_fts5
+        return found
+
+    def _from_memory(self, connection: Connection, query: WordQuery, limit: int) -> list[Ranked] | None:
+        """None where FTS5 is to be asked."""
+        try:
+            with translated():
+                return self._best(connection, query, limit)
+        except DeadlineExceeded:
+            raise
+        except (DatabaseError, UnicodeEncodeError):
+            return None  # FTS5 has an answer, or the words for what is wrong
+
+    def _best(self, connection: Connection, query: WordQuery, limit: int) -> list[Ranked] | None:
+        known = self._follow(connection)
+        if known is None:
+            return None
+        words = [tokens_of(connection, phrase.text) for phrase in query.phrases]
+        if any(len(tokens) != 1 for tokens in words):
+            return None
+        lists = [
+            self._list(connection, known, tokens[0], phrase.prefix)
+            for tokens, phrase in zip(words, query.phrases, strict=True)
+        ]
+        rows, counts = _any(lists) if query.any else _all(lists)
+        if not len(rows):
+            return []
+        lengths = self._lengths_of(connection, known, rows)
+        if lengths is None:
+            return None
+        return _ranked(rows, _bm25(counts, lists, lengths, known.state), limit)
+
+    def _follow(self, connection: Connection) -> _Known | None:
+        """What is known of the state that the connection sees; None while it does not pay, or is not understood."""
+        state = INDEX_STATE.all(connection)[0]
+        known = self._known
+        if state != known.state or known.entries > MOST_ENTRIES:
+            known = self._known = _Known(state)
+        known.searches += 1
+        usable = state.totals and state.definition and "".join(state.definition.lower().split()) == EXPECTED
+        if not usable or known.searches <= SEARCHES_BEFORE:
+            return None
+        return known
+
+    def _list(self, connection: Connection, known: _Known, word: str, prefix: bool) -> _List:
+        found = known.lists.get((word, prefix))
+        if found is None:
+            connection.execute(VOCABULARY)
+            occurrences = (WORDS_FROM if prefix else WORD).all(connection, word=word)[0]
+            found = known.lists[word, prefix] = _List(*_counted(_numbers(occurrences.rows)))
+            known.entries += len(found.rows)
+        return found
+
+    def _lengths_of(self, connection: Connection, known: _Known, rows: Rows) -> Numbers | None:
+        """How many words these rows have; None when the index does not know that of every one."""
+        if known.lengths is None:
+            read = LENGTHS.all(connection)[0]
+            known.lengths = _numbers(read.rows), _lengths(read.lengths)
+            known.entries += len(known.lengths[0])
+        of, lengths = known.lengths
+        at = np.searchsorted(of, rows)
+        return lengths[at] if at[-1] < len(of) and np.array_equal(of[at], rows) else None
+
+
+def _all(lists: Sequence[_List]) -> tuple[Rows, list[Numbers]]:
+    """Rows that are in every list, and how often each list has them."""
+    rows = min((one.rows for one in lists), key=len)
+    for one in lists:
+        if one.rows is not rows and len(one.rows):
+            at = np.searchsorted(one.rows, rows)
+            at[at == len(one.rows)] = 0
+            rows = rows[one.rows[at] == rows]
+    return rows, [one.counts[np.searchsorted(one.rows, rows)] for one in lists] if len(rows) else []
+
+
+def _any(lists: Sequence[_List]) -> tuple[Rows, list[Numbers]]:
+    """Rows that are in any list, and how often each list has them."""
+    rows = np.unique(np.concatenate([one.rows for one in lists]))
+    counts = []
+    for one in lists:
+        mine = np.zeros(len(rows))
+        mine[np.searchsorted(rows, one.rows)] = one.counts
+        counts.append(mine)
+    return rows, counts
+
+
+def _bm25(counts: Sequence[Numbers], lists: Sequence[_List], lengths: Numbers, state: IndexState) -> Numbers:
+    """As SQLite's fts5_aux.c computes it, operation by operation."""
+    rows, words = _totals(state.totals or b"")
+    score = np.zeros(len(lengths))
+    for mine, one in zip(counts, lists, strict=True):
+        weight = math.log((rows - len(one.rows) + 0.5) / (len(one.rows) + 0.5))
+        weight = weight if weight > 0 else _LEAST_WEIGHT
+        score += weight * ((mine * (_K1 + 1.0)) / (mine + _K1 * (1 - _B + _B * lengths / (words / rows))))
+    return -1.0 * score
+
+
+def _ranked(rows: Rows, scores: Numbers, limit: int) -> list[Ranked]:
+    """The lowest scores first; equal ones in the order of their rows."""
+    if 0 < limit < len(rows):
+        chosen = np.flatnonzero(scores <= np.partition(scores, limit - 1)[limit - 1])
+        rows, scores = rows[chosen], scores[chosen]
+    order = np.argsort(scores, kind="stable")[:limit]
+    return [Ranked(*pair) for pair in zip(rows[order].tolist(), scores[order].tolist(), strict=True)]
+
+
+def _counted(occurrences: Rows) -> tuple[Rows, Numbers]:
+    rows, counts = np.unique(occurrences, return_counts=True)
+    return rows, counts.astype(np.float64)
+
+
+def _numbers(text: str | None) -> Rows:
+    return np.fromstring(text, dtype=np.int64, sep=",") if text else np.empty(0, dtype=np.int64)
+
+
+def _lengths(text: str | None) -> Numbers:
+    return np.array([_varint(bytes.fromhex(one))[0] for one in text.split(",")] if text else [], dtype=np.float64)
+
+
+def _totals(record: bytes) -> tuple[int, int]:
+    """How many rows the index has, and how many words."""
+    rows, at = _varint(record)
+    return rows, _varint(record[at:])[0]
+
+
+def _varint(record: bytes) -> tuple[int, int]:
+    """SQLite's integer of variable length, high bits first, and how many bytes it takes. Nine bytes do not occur."""
+    value = 0
+    for at, byte in enumerate(record, 1):
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, at
+    return value, len(record)

@@ -1,0 +1,255 @@
+"""Words found from memory against FTS5 itself: the same rows in the same order, the same numbers to the last bit."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from native_routes.database import DeadlineExceeded, tokens_of
+from native_routes.searching import word_index
+from native_routes.searching.word_index import BEST_ROWS, Ranked, WordIndex
+from native_routes.searching.word_query import Phrase, WordQuery, word_query
+from tests.native_routes.home_database import HomeDatabase
+
+WORDS = (
+    "tea",
+    "Tea",
+    "coffee",
+    "milk",
+    "café",
+    "the",
+    "the",
+    "the",
+    "a",
+    "don't",
+    "x_y",
+    "42",
+    "日本語",
+    "teapot",
+    "naïve",
+)
+
+
+class Searched:
+    """A home with words, another connection that searches it, and what is known."""
+
+    def __init__(self, path: Path) -> None:
+        self.home = HomeDatabase(path)
+        self.reading = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        self.words = WordIndex()
+        self.random = random.Random(11)
+        self.made = 0
+
+    def add(self, count: int, text: str | None = None) -> None:
+        self.home.execute("BEGIN")
+        for _ in range(count):
+            self.made += 1
+            length = self.random.choice((0, 1, 3, 8, 30, 200))
+            content = " ".join(self.random.choices(WORDS, k=length)) if text is None else text
+            self.home.memory(f"m{self.made}", content=content, content_hash=f"m{self.made}")
+        self.home.execute("COMMIT")
+
+    def warm(self) -> None:
+        for _ in range(word_index.SEARCHES_BEFORE):
+            self.from_memory("tea", 1)
+
+    def from_memory(self, match: object, limit: object = 20, connection: apsw.Connection | None = None) -> Any:
+        """What is found without FTS5; None when it is asked."""
+        answers = self.words._known.answers
+        try:
+            found = self.words.best(connection or self.reading, match, limit)
+        except (apsw.Error, ValueError, TypeError):  # FTS5's own words for what is wrong
+            return None
+        return found if self.words._known.answers > answers else None
+
+    def agrees(self, match: str, limit: int = 20) -> int:
+        """How many rows both found. Fails when they differ, or when FTS5 was left to answer."""
+        found: list[Ranked] | None = self.from_memory(match, limit)
+        assert found is not None, match
+        assert found == BEST_ROWS.all(self.reading, match=match, limit=limit), match
+        return len(found)
+
+    def close(self) -> None:
+        self.reading.close()
+        self.home.close()
+
+
+@pytest.fixture
+def searched(tmp_path: Path) -> Iterator[Searched]:
+    made = Searched(tmp_path / "memories.db")
+    made.add(400)
+    made.warm()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "tea", "TEA", '"tea" "the"', "tea the milk", "tea AND coffee", "tea OR coffee OR the", "te*", "te* milk",
+        "te* OR mi*", '"caf" *', "café", "cafe", "日本語", "42", "tea tea", "the OR the", "absent", "tea absent",
+        "absent OR tea", "absent*", '"the"', "a", "NEAR",
+    ],
+)  # fmt: skip
+def test_rows_order_and_scores_are_those_of_fts5(searched: Searched, match: str) -> None:
+    for limit in (0, 1, 7, 20, 1_000):
+        searched.agrees(match, limit)
+
+
+def test_any_words_give_what_fts5_gives(searched: Searched) -> None:
+    found = 0
+    for _ in range(500):
+        words = searched.random.choices((*WORDS, "absent", "te*", "n*"), k=searched.random.randint(1, 6))
+        match = searched.random.choice((" ", " AND ", " OR ")).join(
+            word for word in words if word.isalnum() or "*" in word
+        )
+        if match:
+            found += searched.agrees(match, searched.random.choice((1, 5, 20, 500)))
+    assert found > 1_000
+
+
+def test_equal_scores_keep_the_order_of_rows_also_at_the_cut(searched: Searched) -> None:
+    searched.add(50, "same words here")
+    searched.warm()
+    assert searched.agrees("same", 10) == 10
+    assert searched.agrees("same OR words", 49) == 49
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "", " ", "don't", '"two words"', "x_y", "tea NOT milk", "tea AND coffee OR milk", "tea milk OR coffee", "(tea)",
+        "NEAR(tea milk)", "content : tea", "^tea", "tea + milk", "tea -milk", "AND", "tea OR", "OR tea",
+        '"open', "te**", "* te", '"" tea', '"..." tea', "tea\0milk", "tea \ud800", "tea.", "{content} : tea",
+    ],
+)  # fmt: skip
+def test_everything_else_is_left_to_fts5(searched: Searched, match: str) -> None:
+    assert searched.from_memory(match) is None
+
+
+@pytest.mark.parametrize("limit", [-1, 2.5, "3", None, True, 2.0])
+def test_a_limit_that_is_no_count_is_left_to_fts5(searched: Searched, limit: object) -> None:
+    assert searched.from_memory("tea", limit) is None
+
+
+def test_a_changed_index_is_asked_itself_until_it_pays_again(searched: Searched) -> None:
+    searched.agrees("tea milk")
+    for change in (
+        "INSERT INTO memories (id, content, content_hash, type, created_at, updated_at)"
+        " VALUES ('new', 'tea and milk', 'new', 'fact', '', '')",
+        "UPDATE memories SET content = 'coffee' WHERE id = 'new'",
+        "DELETE FROM memories WHERE id = 'new'",
+        "UPDATE memories SET content = content || ' tea' WHERE rowid % 3 = 0",
+        "INSERT INTO memories_fts (memories_fts) VALUES ('optimize')",
+        "DELETE FROM memories WHERE rowid < 100",
+        "INSERT INTO memories_fts (memories_fts) VALUES ('rebuild')",
+    ):
+        searched.home.execute(change)
+        assert searched.from_memory("tea") is None
+        searched.warm()
+        for match in ("tea", "milk coffee", "te* OR the"):
+            searched.agrees(match, 500)
+
+
+def test_what_does_not_touch_the_words_leaves_the_lists(searched: Searched) -> None:
+    searched.agrees("tea")
+    searched.home.event("m1")
+    searched.agrees("tea")
+
+
+def test_two_connections_each_get_the_answer_of_what_they_see(searched: Searched) -> None:
+    other = apsw.Connection(str(searched.home.path), flags=apsw.SQLITE_OPEN_READONLY)
+    other.execute("BEGIN")
+    before = BEST_ROWS.all(other, match="tea", limit=500)
+    searched.add(20, "tea")
+    searched.warm()
+    searched.agrees("tea", 500)
+
+    for _ in range(word_index.SEARCHES_BEFORE):
+        searched.words.best(other, "tea", 500)
+    assert searched.from_memory("tea", 500, other) == before
+    other.close()
+
+
+def test_a_row_without_a_length_is_left_to_fts5_which_calls_it_damaged(searched: Searched) -> None:
+    searched.agrees("tea")
+    searched.add(1)  # so that the lists are read anew
+    searched.home.execute("DELETE FROM memories_fts_docsize WHERE id > 200")
+    searched.warm()
+    assert searched.from_memory("the") is None
+
+
+def test_another_table_of_words_is_left_to_fts5(searched: Searched) -> None:
+    searched.home.execute(
+        "DROP TABLE memories_fts; CREATE VIRTUAL TABLE memories_fts"
+        " USING fts5(content, content='memories', content_rowid='rowid', tokenize='porter');"
+        " INSERT INTO memories_fts (memories_fts) VALUES ('rebuild')"
+    )
+    searched.warm()
+    assert searched.from_memory("tea") is None
+
+
+def test_no_more_lists_are_kept_than_fit(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word_index, "MOST_ENTRIES", 100)
+    searched.agrees("the")
+    assert searched.from_memory("tea") is None
+    assert not searched.words._known.lists
+
+
+def test_time_that_is_over_ends_the_search(searched: Searched) -> None:
+    searched.reading.set_progress_handler(lambda: True, 1)
+    with pytest.raises(DeadlineExceeded):
+        searched.words.best(searched.reading, "coffee", 20)
+
+
+def test_an_answer_that_is_not_fts5s_is_noticed_and_never_given(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it would be with another way of rounding, or an index that changed behind an unchanged state."""
+    monkeypatch.setattr(word_index, "_K1", 1.3)
+    right = BEST_ROWS.all(searched.reading, match="tea", limit=5)
+
+    assert searched.words.best(searched.reading, "tea", 5) == right
+    assert searched.words.differed
+    assert searched.words.best(searched.reading, "tea", 5) == right
+
+
+def test_words_are_cut_and_folded_as_in_the_index(searched: Searched) -> None:
+    assert tokens_of(searched.reading, "Don't STOP café_x ÅNGSTRÖM") == ["don", "t", "stop", "cafe", "x", "angstrom"]
+
+
+def test_a_query_is_read_as_fts5_reads_it() -> None:
+    assert word_query('tea "milk ""x"""*') == WordQuery((Phrase("tea"), Phrase('milk "x"', prefix=True)))
+    assert word_query("a OR b\tOR\nc") == WordQuery((Phrase("a"), Phrase("b"), Phrase("c")), any=True)
+    assert word_query("and or not") == WordQuery((Phrase("and"), Phrase("or"), Phrase("not")))
+
+
+@given(some.text(alphabet='teami "*ANDOR\t()+-^:{},.é日_\x1a', max_size=20))
+def test_what_is_read_at_all_means_to_fts5_the_same(text: str) -> None:
+    query = word_query(text)
+    if query is None:
+        return
+    shown = (" OR " if query.any else " AND ").join(
+        '"' + phrase.text.replace('"', '""') + '"' + "*" * phrase.prefix for phrase in query.phrases
+    )
+    database = _three_texts()
+    assert _found(database, text) == _found(database, shown)
+
+
+def _three_texts() -> apsw.Connection:
+    database = apsw.Connection(":memory:")
+    database.execute("CREATE VIRTUAL TABLE t USING fts5(content)")
+    texts = ("tea meat", "e a m i t", "AND OR eat é", "日 team ie", "te_am \x1a ai")
+    database.executemany("INSERT INTO t VALUES (?)", [(text,) for text in texts])
+    return database
+
+
+def _found(database: apsw.Connection, match: str) -> list[Any]:
+    return database.execute("SELECT rowid, bm25(t) FROM t WHERE t MATCH ?", (match,)).fetchall()
