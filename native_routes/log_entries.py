@@ -9,7 +9,6 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cmp_to_key
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,6 +16,7 @@ from native_routes.javascript.collation import collation_key
 from native_routes.javascript.dates import parse_date
 from native_routes.javascript.json_text import parse_json
 from native_routes.javascript.primitives import trim, undefined
+from native_routes.javascript.sorting import sorted_as_bun
 from native_routes.javascript.values import to_text
 
 T = TypeVar("T")
@@ -120,20 +120,19 @@ def _property(entry: Any, name: str) -> Any:
 def _sort_by_time(entries: list[Any]) -> None:
     """Oldest first. A null among them ends legacy's sorting, and with it the order they had stays.
 
-    Differs: among entries without a time, which no daemon writes, legacy's order is that of its engine's algorithm.
+    An entry without a time, which no daemon writes, compares as equal to every other.
     """
     if any(entry is None for entry in entries):
         return
     times = {id(entry): _time_ms(_property(entry, "timestamp")) for entry in entries}
     if None in times.values():
-        entries.sort(key=cmp_to_key(lambda left, right: _compare(times[id(left)], times[id(right)])))
+        entries[:] = sorted_as_bun(entries, lambda left, right: _is_earlier(times[id(left)], times[id(right)]))
     else:
         entries.sort(key=lambda entry: times[id(entry)] or 0)
 
 
-def _compare(left: int | None, right: int | None) -> int:
-    """What has no time counts as equal to everything."""
-    return 0 if left is None or right is None else (left > right) - (left < right)
+def _is_earlier(left: int | None, right: int | None) -> bool:
+    return left is not None and right is not None and left < right
 
 
 def _time_ms(timestamp: Any) -> int | None:

@@ -9,10 +9,10 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cmp_to_key
 from typing import Any, Final
 
 from native_routes.javascript.primitives import WHITE_SPACE, trim
+from native_routes.javascript.sorting import sorted_as_bun
 
 SIMILARITY_WEIGHT: Final = 0.3  # of the reranker; the rest is the score so far
 _OPERATORS: Final = frozenset({"OR", "AND", "NOT"})
@@ -37,7 +37,7 @@ class Candidate:
 def sort_by_score(candidates: list[Candidate]) -> None:
     """Best first; equal scores keep their order. A score that is no number counts as equal to every other."""
     if any(map(math.isnan, [candidate.score for candidate in candidates])):
-        candidates.sort(key=cmp_to_key(_compare))
+        candidates[:] = sorted_as_bun(candidates, _is_better)
     else:
         candidates.sort(key=_score, reverse=True)
 
@@ -46,8 +46,8 @@ def _score(candidate: Candidate) -> float:
     return candidate.score
 
 
-def _compare(left: Candidate, right: Candidate) -> int:
-    return (right.score > left.score) - (right.score < left.score)
+def _is_better(left: Candidate, right: Candidate) -> bool:
+    return left.score > right.score
 
 
 def match_expression(text: str) -> str:
