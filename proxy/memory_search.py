@@ -35,11 +35,20 @@ class MemorySearch:
         )
         self.tracker = AccessTracker()
         self.searcher = Searcher(self.tracker)
-        self.vectors = VectorSearch(settings.database_path, books=self.tracker)
+        self.vectors = VectorSearch(
+            settings.database_path,
+            form=settings.vectors_form,
+            limit_bytes=settings.vectors_limit_bytes,
+            books=self.tracker,
+        )
 
     def embedder_document(self) -> dict[str, Any]:
         """Which provider is configured and who really answers, for `/_proxy/status`."""
         return {**asdict(self.embedder.status), "local_model": asdict(self.local_model.status)}
+
+    def vectors_document(self) -> dict[str, Any]:
+        """Who searches vectors, in which form they are kept and what they take, for `/_proxy/status`."""
+        return asdict(self.vectors.status)
 
     async def close(self) -> None:
         """Write what is pending, then close."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from native_routes.searching.vector_form import VectorForm
+
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 # Legacy rewrites these to 127.0.0.1; as the proxy's host they mean both loopback addresses.
 ANY_ADDRESSES = frozenset({"0.0.0.0", "::"})
@@ -61,6 +63,13 @@ class Settings:
     )
     shadow_shows_values: bool = setting(
         False, "SIGNET_SHADOW_VALUES", "1 = keep values and queries of differing answers, which are your memories."
+    )
+
+    vectors_form: VectorForm = setting(
+        VectorForm.FLOAT32, "SIGNET_VECTORS", "How vectors are kept in memory: float32, or int8 for a fifth of it."
+    )
+    vectors_limit_bytes: int = setting(
+        1_073_741_824, "SIGNET_VECTORS_LIMIT", "Bytes that they may take; beyond it int8, then SQLite searches, slowly."
     )
 
     exec_timeout_s: float = setting(
@@ -139,6 +148,8 @@ class _Reader:
             legacy_port=self._port("SIGNET_LEGACY_PORT", 3851, lowest=0),
             bun_path=self._existing_file("SIGNET_BUN", bun),
             log_dir_path=Path(log_dir).absolute() if log_dir else None,
+            vectors_form=self._form("SIGNET_VECTORS", VectorForm.FLOAT32),
+            vectors_limit_bytes=int(self._number("SIGNET_VECTORS_LIMIT", 1_073_741_824)),
             exec_timeout_s=self._number("SIGNET_EXEC_TIMEOUT", 0),
             exec_output_limit_bytes=int(self._number("SIGNET_EXEC_OUTPUT_LIMIT", 67_108_864)),
             shadow_share=self._share("SIGNET_SHADOW_SHARE", 0.1),
@@ -181,6 +192,13 @@ class _Reader:
             self._errors.append(f"{name}={text!r}: expected a number from 0")
             return default
         return number
+
+    def _form(self, name: str, default: VectorForm) -> VectorForm:
+        text = self._text(name).lower() or default
+        if text not in set(VectorForm):
+            self._errors.append(f"{name}={text!r}: expected {' or '.join(VectorForm)}")
+            return default
+        return VectorForm(text)
 
     def _share(self, name: str, default: float) -> float:
         text = self._text(name)

@@ -1,7 +1,8 @@
 """Nearest memories to a vector on one connection: sqlite-vec's own answer, from memory where that is right.
 
 A pass over the matrix names the vectors that can be among the nearest; SQLite then computes their distances. Where that
-would not give sqlite-vec's answer, or would not fit into memory, sqlite-vec itself is asked, and `status` says so.
+would not give sqlite-vec's answer, or would not fit into memory in any form, sqlite-vec itself is asked, and `status`
+says so.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ import structlog
 
 from native_routes.database import Connection, DatabaseError, DeadlineExceeded, Query, translated
 from native_routes.searching.embedders import Vector
-from native_routes.searching.vector_matrix import Floats, LayoutError, Place, VectorMatrix, shortlist
+from native_routes.searching.vector_chunk import LayoutError
+from native_routes.searching.vector_codes import LONGEST, SHORTEST, Floats
+from native_routes.searching.vector_distances import distances
+from native_routes.searching.vector_form import VectorForm
+from native_routes.searching.vector_matrix import Place, VectorMatrix
+from native_routes.searching.vector_shortlist import shortlist
 
 LONGEST_SHORTLIST: Final = 8_192  # beyond it, so many vectors are alike that sqlite-vec is not slower
 MOST_KNOWN: Final = 512
-SHORTEST: Final = 1e-15  # of a vector whose squares float32 can hold
-LONGEST: Final = 1e15
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +63,6 @@ NEAREST: Final = Query(
     """,
     row=Neighbour,
 )
-DISTANCE: Final = "SELECT vec_distance_cosine(?, ?)"
 
 
 class VectorMode(StrEnum):
@@ -72,18 +75,22 @@ class VectorMode(StrEnum):
 @dataclass(frozen=True, slots=True)
 class VectorStatus:
     mode: VectorMode
-    reason: str | None = None  # why the mode is not MEMORY
+    reason: str | None = None  # why the mode is not MEMORY, or the form not the one asked for
+    form: VectorForm | None = None  # in MEMORY
     vectors: int = 0
-    memory_bytes: int = 0
+    bytes_each: int = 0  # for a vector
+    memory_bytes: int = 0  # for all, and for the places that are free
 
 
 class VectorIndex:
     """For one connection with sqlite-vec loaded, and used on its thread only. `status` may be read anywhere."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, form: VectorForm, limit_bytes: int) -> None:
+        """`form` is taken as long as it fits below the limit, else one that takes less."""
         self.status = VectorStatus(VectorMode.UNASKED)
+        self._asked_form = form
         self._limit_bytes = limit_bytes
-        self._matrix = VectorMatrix()
+        self._matrix = VectorMatrix(form)
         self._data_version = self._schema_version = -1
         self._known: dict[tuple[bytes, int], list[Neighbour]] = {}  # answers while the database does not change
 
@@ -117,12 +124,12 @@ class VectorIndex:
 
     def _nearest(self, connection: Connection, question: Nearest, similarities: Floats) -> list[Neighbour] | None:
         matrix = self._matrix
-        columns = shortlist(similarities, question.count, matrix.margin)
+        columns = shortlist(similarities, matrix.slacks, question.count)
         if len(columns) > LONGEST_SHORTLIST:
             return None
         places = matrix.places(columns)
-        distances = _distances(connection, matrix, places, question.vector)
-        ranked = sorted(zip(distances, places, strict=True), key=_sqlite_vec_order)[: question.count]
+        exact = distances(connection, matrix, places, question.vector)
+        ranked = sorted(zip(exact, places, strict=True), key=_sqlite_vec_order)[: question.count]
         return [Neighbour(matrix.rowid(place), distance) for distance, place in ranked]
 
     def _ask_sqlite(self, connection: Connection, question: Nearest) -> list[Neighbour]:
@@ -143,12 +150,12 @@ class VectorIndex:
         self._known.clear()
         schema_version = _pragma(connection, "PRAGMA schema_version")
         if schema_version != self._schema_version:
-            self._matrix = VectorMatrix()  # the table may be another one
+            self._matrix = VectorMatrix(self._matrix.form)  # the table may be another one
         mode, reason = self._usable(connection)
         if mode is VectorMode.MEMORY:
-            mode, reason = self._take_over(connection)
+            mode, reason = self._take_over(connection, reason)
         if mode is not VectorMode.MEMORY:
-            self._matrix = VectorMatrix()
+            self._matrix = VectorMatrix(self._asked_form)
         self._data_version, self._schema_version = data_version, schema_version
         self._tell(mode, reason)
 
@@ -160,24 +167,38 @@ class VectorIndex:
         if "idtextprimarykey" not in text or "distance_metric=cosine" not in text or "embeddingfloat[" not in text:
             return VectorMode.SQLITE, f"vec_embeddings is not as expected: {definition.sql}"
         dimensions = int(text.partition("embeddingfloat[")[2].partition("]")[0])
-        needed = STORED.all(connection)[0].number * dimensions * 4
-        if needed > self._limit_bytes:
-            return VectorMode.SQLITE, f"{needed:,} bytes of vectors are over the limit of {self._limit_bytes:,}"
-        return VectorMode.MEMORY, None
+        return self._choose_form(STORED.all(connection)[0].number, dimensions)
 
-    def _take_over(self, connection: Connection) -> tuple[VectorMode, str | None]:
+    def _choose_form(self, vectors: int, dimensions: int) -> tuple[VectorMode, str | None]:
+        """The form asked for, or one that takes less; which then stays, as reading all anew takes time."""
+        reason = None
+        for form in list(VectorForm)[list(VectorForm).index(self._asked_form) :]:
+            needed = vectors * form.bytes_each(dimensions)
+            if needed <= self._limit_bytes and not form.is_larger_than(self._matrix.form):
+                if form is not self._matrix.form:
+                    self._matrix = VectorMatrix(form)
+                return VectorMode.MEMORY, reason
+            reason = f"{needed:,} bytes of vectors as {form.value} are over the limit of {self._limit_bytes:,}"
+        return VectorMode.SQLITE, reason
+
+    def _take_over(self, connection: Connection, reason: str | None) -> tuple[VectorMode, str | None]:
         try:
             self._matrix.follow(connection)
         except LayoutError as error:
             return VectorMode.SQLITE, str(error)
         if not self._matrix.orderly:
             return VectorMode.SQLITE, "a stored vector is zero, or holds what is no number"
-        return VectorMode.MEMORY, None
+        return VectorMode.MEMORY, reason
 
     def _tell(self, mode: VectorMode, reason: str | None) -> None:
-        before = self.status
-        self.status = VectorStatus(mode, reason, len(self._matrix), self._matrix.nbytes)
-        if mode is not VectorMode.MEMORY and (mode, reason) != (before.mode, before.reason):
+        before, matrix = self.status, self._matrix
+        self.status = VectorStatus(mode, reason)
+        if mode is VectorMode.MEMORY:
+            each = matrix.form.bytes_each(matrix.dimensions or 0)
+            self.status = VectorStatus(mode, reason, matrix.form, len(matrix), each, matrix.nbytes)
+        if mode is VectorMode.MEMORY and matrix.form is not before.form:
+            log.info("vectors_in_memory", form=matrix.form.value, bytes=matrix.nbytes, reason=reason)
+        elif mode is not VectorMode.MEMORY and (mode, reason) != (before.mode, before.reason):
             log.warning("vector_search_degraded", mode=mode.value, reason=reason)
 
 
@@ -185,12 +206,6 @@ def _sqlite_vec_order(found: tuple[float, Place]) -> tuple[float, int, int]:
     """Equal distances: earlier chunk first, and in one chunk the later place. Source: sqlite-vec 0.1, min_idx."""
     distance, place = found
     return distance, place.chunk, -place.offset
-
-
-def _distances(connection: Connection, matrix: VectorMatrix, places: list[Place], vector: Vector) -> list[float]:
-    query = vector.tobytes()
-    pairs = ((matrix.blob(place), query) for place in places)
-    return [float(row[0]) for row in connection.executemany(DISTANCE, pairs)]
 
 
 def _pragma(connection: Connection, statement: str) -> int:

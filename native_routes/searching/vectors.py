@@ -28,6 +28,7 @@ from native_routes.database import (
     translated,
 )
 from native_routes.searching.embedders import Vector
+from native_routes.searching.vector_form import VectorForm
 from native_routes.searching.vector_index import Nearest, Neighbour, VectorIndex, VectorMode, VectorStatus
 
 __all__ = ["MEMORY_LIMIT_BYTES", "Neighbour", "VectorMode", "VectorSearch", "VectorStatus"]
@@ -35,7 +36,7 @@ __all__ = ["MEMORY_LIMIT_BYTES", "Neighbour", "VectorMode", "VectorSearch", "Vec
 T = TypeVar("T")
 Work = Callable[[Connection, list[Neighbour]], T]
 
-MEMORY_LIMIT_BYTES: Final = 1024**3  # 348,000 vectors of 768 dimensions
+MEMORY_LIMIT_BYTES: Final = 1024**3
 MOST_NEIGHBOURS: Final = 4_096  # sqlite-vec's limit
 BATCH: Final = 16  # searches in one go: a pass for sixteen takes twice as long as for one
 WAITING: Final = 512  # searches; more would only wait until their deadline
@@ -71,12 +72,19 @@ _Outcome = tuple[Any, Exception | None]
 class VectorSearch:
     """One for the process. Nothing is opened before the first search or `warm`, so the anchor is held by then."""
 
-    def __init__(self, path: Path, *, limit_bytes: int = MEMORY_LIMIT_BYTES, books: Books | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        form: VectorForm = VectorForm.FLOAT32,
+        limit_bytes: int = MEMORY_LIMIT_BYTES,
+        books: Books | None = None,
+    ) -> None:
         """`books` are written behind each batch of searches, before these are answered."""
         self._path = path
         self._books = books
         self._write_from_s = 0.0  # on the monotonic clock; later than now while the database is locked
-        self._index = VectorIndex(limit_bytes)
+        self._index = VectorIndex(form, limit_bytes)
         self._no_vectors: str | None = None  # why the connection has no sqlite-vec
         self._thread: SqliteThread | None = None
         self._opening = asyncio.Lock()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from native_routes.searching.vector_form import VectorForm
 from proxy.settings import ENVIRONMENT, Settings, SettingsError
 
 
@@ -87,6 +88,12 @@ def test_every_variable_has_a_meaning_and_every_field_without_one_a_default() ->
 def test_a_share_that_is_none_is_refused(share: str) -> None:
     with pytest.raises(SettingsError, match=r"SIGNET_SHADOW_SHARE=.*: expected a number from 0 to 1"):
         Settings.from_env({"HOME": "/nowhere", "SIGNET_SHADOW_SHARE": share})
+
+
+def test_vectors_are_kept_in_a_form_that_exists() -> None:
+    assert Settings.from_env({"HOME": "/nowhere", "SIGNET_VECTORS": "INT8"}).vectors_form is VectorForm.INT8
+    with pytest.raises(SettingsError, match="SIGNET_VECTORS='float16': expected float32 or int8"):
+        Settings.from_env({"HOME": "/nowhere", "SIGNET_VECTORS": "float16"})
 
 
 def test_shadow_is_off_on_or_in_between() -> None:

@@ -1,4 +1,6 @@
-"""Vector search against sqlite-vec's own: the same ids, order and distances, whatever was written in between."""
+"""Vector search against sqlite-vec's own: the same ids, order and distances, whatever was written in between, and in
+whatever form vectors are kept.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ import pytest
 
 from native_routes.database import Connection, DatabaseUnopened
 from native_routes.recall.queries import NEAR_MEMORIES
+from native_routes.searching.vector_form import VectorForm
 from native_routes.searching.vectors import Neighbour, VectorMode, VectorSearch
 from tests.native_routes.vector_home import DIMENSIONS, Vector, VectorHome
 
@@ -23,9 +26,14 @@ def home(tmp_path: Path) -> VectorHome:
     return VectorHome(tmp_path / "memories.db")
 
 
+@pytest.fixture(params=list(VectorForm))
+def form(request: pytest.FixtureRequest) -> VectorForm:
+    return VectorForm(request.param)
+
+
 @pytest.fixture
-async def search(home: VectorHome) -> AsyncIterator[VectorSearch]:
-    search = VectorSearch(home.path)
+async def search(home: VectorHome, form: VectorForm) -> AsyncIterator[VectorSearch]:
+    search = VectorSearch(home.path, form=form)
     yield search
     await search.close()
 
@@ -43,14 +51,14 @@ async def found(search: VectorSearch, vector: Vector, count: float, type_: str |
 
 
 async def test_neighbours_are_sqlite_vecs_in_its_order_with_its_distances(
-    home: VectorHome, search: VectorSearch
+    home: VectorHome, search: VectorSearch, form: VectorForm
 ) -> None:
     home.add(2500)
 
     for count in (1, 10, 20, 300, 4096):
         vector = home.vector()
         assert await found(search, vector, count) == home.sqlite_vec(vector, count)
-    assert search.status.mode is VectorMode.MEMORY
+    assert (search.status.mode, search.status.form) == (VectorMode.MEMORY, form)
     assert search.status.vectors == 2500
 
 
@@ -167,14 +175,54 @@ async def test_a_stored_vector_without_direction_leaves_the_search_to_sqlite_vec
     assert recovered is VectorMode.MEMORY
 
 
-async def test_more_vectors_than_memory_allows_are_searched_by_sqlite_vec(home: VectorHome) -> None:
-    home.add(40)
-    search = VectorSearch(home.path, limit_bytes=39 * DIMENSIONS * 4)
+async def test_what_is_too_large_for_memory_is_kept_smaller_and_then_searched_by_sqlite_vec(home: VectorHome) -> None:
+    search = VectorSearch(home.path, limit_bytes=100_000)
     vector = home.vector()
+    seen: list[tuple[VectorMode, VectorForm | None]] = []
+    for _ in range(4):
+        home.add(25 if not seen else 50)
+        assert await found(search, vector, 7) == home.sqlite_vec(vector, 7)
+        seen.append((search.status.mode, search.status.form))
 
+    assert seen == [
+        (VectorMode.MEMORY, VectorForm.FLOAT32),
+        (VectorMode.MEMORY, VectorForm.INT8),
+        (VectorMode.MEMORY, VectorForm.INT8),
+        (VectorMode.SQLITE, None),
+    ]
+    assert search.status.reason == "139,300 bytes of vectors as int8 are over the limit of 100,000"
+    await search.close()
+
+
+async def test_vectors_that_were_kept_smaller_stay_so_when_fewer_are_left(home: VectorHome) -> None:
+    search = VectorSearch(home.path, limit_bytes=100_000)
+    vector = home.vector()
+    home.add(40)
+    await found(search, vector, 7)
+    assert search.status.form is VectorForm.INT8
+
+    for number in range(30):
+        home.execute("DELETE FROM vec_embeddings WHERE id = ?", (f"e{number + 1}",))
     assert await found(search, vector, 7) == home.sqlite_vec(vector, 7)
-    assert search.status.mode is VectorMode.SQLITE
-    assert "over the limit" in (search.status.reason or "")
+    assert search.status.form is VectorForm.INT8
+    await search.close()
+
+
+async def test_a_memorys_vector_that_is_not_the_one_searched_does_not_count(home: VectorHome) -> None:
+    """Distances of int8 are of vectors read beside the memory, where legacy has another copy of each."""
+    home.add(300)
+    search = VectorSearch(home.path, form=VectorForm.INT8)
+    vector = home.vector()
+    nearest = home.sqlite_vec(vector, 20)
+    other, gone = (
+        home.execute("SELECT id FROM embeddings WHERE source_id = ?", (nearest[n][0],))[0][0] for n in (0, 1)
+    )
+    home.execute("UPDATE embeddings SET vector = ? WHERE id = ?", ((-vector).tobytes(), other))
+    home.execute("DELETE FROM embeddings WHERE id = ?", (gone,))
+
+    distances = await search.run(vector, 20, lambda connection, near: [one.distance for one in near])
+
+    assert distances == [distance for _, distance in nearest]
     await search.close()
 
 
@@ -199,8 +247,11 @@ async def test_a_missing_database_is_an_error_and_the_next_search_tries_again(tm
     await search.close()
 
 
-async def test_memory_is_what_is_promised_for_each_vector(home: VectorHome, search: VectorSearch) -> None:
+async def test_memory_is_what_is_promised_for_each_vector(
+    home: VectorHome, search: VectorSearch, form: VectorForm
+) -> None:
     home.add(1024)
     await search.warm()
 
-    assert search.status.memory_bytes == 1024 * (DIMENSIONS * 4 + 16)
+    assert search.status.bytes_each == {VectorForm.FLOAT32: 3860, VectorForm.INT8: 796}[form]
+    assert search.status.memory_bytes == 1024 * search.status.bytes_each
