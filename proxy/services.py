@@ -141,6 +141,10 @@ class Services:
         """See `MemorySearch.embedder_document`; None as long as nothing was searched by meaning. Imports nothing."""
         return None if self._memory_search is None else self._memory_search.embedder_document()
 
+    def vectors_document(self) -> dict[str, Any] | None:
+        """See `MemorySearch.vectors_document`; None as long as nothing was searched. Imports nothing."""
+        return None if self._memory_search is None else self._memory_search.vectors_document()
+
     def _searching(self) -> MemorySearch:
         if self._memory_search is None:
             from proxy.memory_search import MemorySearch

@@ -64,6 +64,7 @@ async def status_document(services: Services) -> dict[str, Any]:
         "degraded": [asdict(finding) for finding in services.degraded()],
         "borrowed": [asdict(loan) for loan in services.borrower.borrowed()],
         "embedder": services.embedder_document(),
+        "vectors": services.vectors_document(),
         "writes": {"waiting": services.writer.waiting, **asdict(services.writer.counts)},
         "shadow": {"share": settings.shadow_share, "groups": services.tally.document()},
         "counters": {

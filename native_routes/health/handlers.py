@@ -45,7 +45,12 @@ async def live(request: NativeRequest) -> Reply:
 
 
 async def ready(request: NativeRequest) -> Reply:
-    """200 when every request can be answered as it should be, else 503; `degraded` names what is wrong, worst first."""
+    """200 when every request can be answered as it should be, else 503; `degraded` names what is wrong, worst first.
+
+    How many memories there are is not told: anybody may ask.
+    """
     context: HealthContext = request.context
     degraded = [asdict(finding) for finding in context.degraded()]
-    return json_reply({"ready": not degraded, "degraded": degraded}, 503 if degraded else 200)
+    vectors = context.vectors_document()
+    told = None if vectors is None else {name: vectors[name] for name in ("mode", "form", "bytes_each")}
+    return json_reply({"ready": not degraded, "degraded": degraded, "vectors": told}, 503 if degraded else 200)

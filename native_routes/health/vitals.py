@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,14 @@ class Degradation:
 
 
 class HealthContext(Protocol):
-    """What the health handlers need of a request's context. Neither call may block."""
+    """What the health handlers need of a request's context. No call may block."""
 
     def vitals(self) -> Vitals: ...
 
     def degraded(self) -> Sequence[Degradation]:
         """Worst first; empty when everything is as it should be."""
+        ...
+
+    def vectors_document(self) -> Mapping[str, Any] | None:
+        """How vectors are searched and kept; None as long as nobody has searched."""
         ...

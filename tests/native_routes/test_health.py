@@ -52,7 +52,7 @@ def test_health_is_answered_natively_without_white_space(shared: RunningProxy) -
 def test_a_ready_proxy_is_ready_and_live(shared: RunningProxy) -> None:
     ready, live = shared.get("/health/ready"), shared.get("/health/live")
 
-    assert (ready.status_code, ready.json()) == (200, {"ready": True, "degraded": []})
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "degraded": [], "vectors": None})
     assert live.status_code == 200
     assert live.json()["pid"] == shared.pid
 

@@ -29,6 +29,7 @@ def test_status_tells_proxy_legacy_groups_and_counters(proxy: RunningProxy) -> N
         "degraded",
         "borrowed",
         "embedder",
+        "vectors",
         "writes",
         "shadow",
         "counters",
