@@ -59,8 +59,8 @@ class VectorMatrix:
 
     def __init__(self, form: VectorForm) -> None:
         self.form = form
-        self._chunks: dict[int, Chunk] = {}  # by chunk id, ascending
-        self._in_order: list[Chunk] = []
+        self._chunks: dict[int, Chunk] = {}  # by chunk id
+        self._in_order: list[Chunk] = []  # by chunk id, ascending
         self._starts: Places = np.zeros(1, dtype=np.intp)  # first column of each chunk, and the end
         self._highest = 0
         self.slacks: Floats = np.zeros(0, dtype=np.float32)  # of each column: see `similarities`
@@ -79,36 +79,37 @@ class VectorMatrix:
         return sum(chunk.vectors for chunk in self._in_order)
 
     def follow(self, connection: Connection) -> None:
-        """Take over what changed in the table: only chunks with new or removed rows are read. Raises LayoutError."""
+        """Take over what changed in the table: only chunks with new or removed rows are read. Raises LayoutError.
+
+        What was read before an error, such as a deadline, is kept, so that another try has less to do.
+        """
         states = CHUNK_STATES.all(connection)
         highest = HIGHEST_ROWID.all(connection)[0].rowid or 0
         stale = {state.chunk_id for state in states if self._differs(state)}
         if highest != self._highest:
             newer = CHUNKS_WITH_NEWER.all(connection, rowid=min(highest, self._highest))
             stale |= {row.chunk_id for row in newer}
-        gone = self._chunks.keys() - {state.chunk_id for state in states}
-        if stale or gone:
-            self._take_over({state.chunk_id: self._current(connection, state, stale) for state in states})
-        self._highest = highest
+        before, self._highest = self._chunks, highest
+        if not stale and len(before) == len(states) == len(self._in_order):
+            return
+        self._in_order = []  # until all is read
+        self._chunks = {chunk_id: chunk for chunk_id, chunk in before.items() if chunk_id not in stale}
+        for state in states:
+            if state.chunk_id in stale:
+                self._chunks[state.chunk_id] = read_chunk(connection, state, self.form, before.get(state.chunk_id))
+        self._take_over([self._chunks[state.chunk_id] for state in states])
 
     def _differs(self, state: ChunkState) -> bool:
         known = self._chunks.get(state.chunk_id)
         return known is None or known.state != state
 
-    def _current(self, connection: Connection, state: ChunkState, stale: set[int]) -> Chunk:
-        known = self._chunks.get(state.chunk_id)
-        if known is None or state.chunk_id in stale:
-            return read_chunk(connection, state, self.form, known)
-        return known
-
-    def _take_over(self, chunks: dict[int, Chunk]) -> None:
-        if len({chunk.dimensions for chunk in chunks.values()}) > 1:
+    def _take_over(self, chunks: list[Chunk]) -> None:
+        if len({chunk.dimensions for chunk in chunks}) > 1:
             raise LayoutError("chunks of different dimensions")
-        self._chunks, self._in_order = chunks, list(chunks.values())
-        self._starts = np.cumsum([0, *(len(chunk.rowids) for chunk in self._in_order)], dtype=np.intp)
-        slacks = [chunk.codes.slacks for chunk in self._in_order]
-        self.slacks = np.concatenate(slacks) if slacks else np.zeros(0, dtype=np.float32)
-        self.orderly = all(chunk.codes.orderly for chunk in self._in_order)
+        self._chunks, self._in_order = {chunk.state.chunk_id: chunk for chunk in chunks}, chunks
+        self._starts = np.cumsum([0, *(len(chunk.rowids) for chunk in chunks)], dtype=np.intp)
+        self.slacks = np.concatenate([np.zeros(0, dtype=np.float32), *(chunk.codes.slacks for chunk in chunks)])
+        self.orderly = all(chunk.codes.orderly for chunk in chunks)
 
     def similarities(self, queries: Floats) -> Floats:
         """About the cosines, shape (queries, places of all chunks), -inf for a free place; from (queries, dimensions).
