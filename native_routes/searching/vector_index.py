@@ -91,6 +91,7 @@ class VectorIndex:
         self._asked_form = form
         self._limit_bytes = limit_bytes
         self._matrix = VectorMatrix(form)
+        self._dimensions = 0  # as the table says
         self._data_version = self._schema_version = -1
         self._known: dict[tuple[bytes, int], list[Neighbour]] = {}  # answers while the database does not change
 
@@ -166,14 +167,14 @@ class VectorIndex:
         text = "".join(definition.sql.lower().split())
         if "idtextprimarykey" not in text or "distance_metric=cosine" not in text or "embeddingfloat[" not in text:
             return VectorMode.SQLITE, f"vec_embeddings is not as expected: {definition.sql}"
-        dimensions = int(text.partition("embeddingfloat[")[2].partition("]")[0])
-        return self._choose_form(STORED.all(connection)[0].number, dimensions)
+        self._dimensions = int(text.partition("embeddingfloat[")[2].partition("]")[0])
+        return self._choose_form(STORED.all(connection)[0].number)
 
-    def _choose_form(self, vectors: int, dimensions: int) -> tuple[VectorMode, str | None]:
+    def _choose_form(self, vectors: int) -> tuple[VectorMode, str | None]:
         """The form asked for, or one that takes less; which then stays, as reading all anew takes time."""
         reason = None
         for form in list(VectorForm)[list(VectorForm).index(self._asked_form) :]:
-            needed = vectors * form.bytes_each(dimensions)
+            needed = vectors * form.bytes_each(self._dimensions)
             if needed <= self._limit_bytes and not form.is_larger_than(self._matrix.form):
                 if form is not self._matrix.form:
                     self._matrix = VectorMatrix(form)
@@ -194,7 +195,7 @@ class VectorIndex:
         before, matrix = self.status, self._matrix
         self.status = VectorStatus(mode, reason)
         if mode is VectorMode.MEMORY:
-            each = matrix.form.bytes_each(matrix.dimensions or 0)
+            each = matrix.form.bytes_each(self._dimensions)
             self.status = VectorStatus(mode, reason, matrix.form, len(matrix), each, matrix.nbytes)
         if mode is VectorMode.MEMORY and matrix.form is not before.form:
             log.info("vectors_in_memory", form=matrix.form.value, bytes=matrix.nbytes, reason=reason)

@@ -67,3 +67,17 @@ def test_auth_status_is_told_to_whom_a_token_is_missing(tmp_path: Path) -> None:
         proxy.until_legacy("ready")
         assert natively(proxy, "/api/auth/status").json() == {"mode": "team", "authenticated": False}
         assert proxy.get("/api/features", **{"x-signet-route": "native"}).status_code == 401
+
+
+def test_status_and_readiness_tell_how_vectors_are_searched_once_somebody_searched(tmp_path: Path) -> None:
+    environment = {"SIGNET_LEGACY_DAEMON": str(STAND_IN_PATH), "SIGNET_VECTORS": "int8"}
+    with RunningProxy(tmp_path, agent_yaml=QUIET, **environment) as proxy:
+        proxy.until_legacy("ready")
+        assert (proxy.status()["vectors"], proxy.get("/health/ready").json()["vectors"]) == (None, None)
+
+        reply = proxy.post("/api/memory/recall", {"query": "anything"}, **{"x-signet-route": "native"})
+        assert (reply.status_code, reply.headers["x-signet-served-by"]) == (200, "native"), reply.text
+
+        told, vectors = proxy.get("/health/ready").json()["vectors"], proxy.status()["vectors"]
+        assert told == {"mode": "memory", "form": "int8", "bytes_each": 796}
+        assert vectors == told | {"reason": None, "vectors": 0, "memory_bytes": 0}
