@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from native_routes.searching.vector_form import VectorForm
 from proxy.legacy.find import LegacyNotFound
 from proxy.settings import process_environment
 from scripts.benchmark import load, machine
@@ -117,6 +118,7 @@ def _add_contest(name: str) -> None:
     @click.option("--seconds", type=float, default=5.0, show_default=True, help="Of one load on one side in one round.")
     @click.option("--rounds", default=1 if name == "growth" else 5, show_default=True, help="Both sides in each round.")
     @click.option("--plain", is_flag=True, help="Homes without entities: nothing for graph and traversal.")
+    @click.option("--vectors", type=click.Choice(list(VectorForm)), help="SIGNET_VECTORS of the native side.")
     @click.option("--sample", default=40, show_default=True, help="Answers compared before, and again after the load.")
     @click.option(
         "--homes", "cache_path", type=click.Path(file_okay=False, path_type=Path), help="Where homes are kept."
@@ -131,6 +133,7 @@ def _add_contest(name: str) -> None:
         seconds: float,
         rounds: int,
         plain: bool,
+        vectors: str | None,
         sample: int,
         cache_path: Path | None,
     ) -> None:
@@ -142,6 +145,7 @@ def _add_contest(name: str) -> None:
         from scripts.benchmark.sides import BOTH
 
         contest, daemon = CONTESTS[name], _daemon(legacy_daemon)
+        native = {"SIGNET_VECTORS": vectors} if vectors else {}
         about = machine.describe() | {
             "legacy": _name(daemon),
             "native": "no evidence asked for; behind it a stand-in that answers nothing",
@@ -151,7 +155,8 @@ def _add_contest(name: str) -> None:
         try:
             for size in memories or contest.sizes:
                 spec = HomeSpec(size, plain=plain)
-                rows += ContestRun(contest, spec, daemon, Pace(seconds, rounds), sample, _say, cache_path).rows()
+                run = ContestRun(contest, spec, daemon, Pace(seconds, rounds), sample, _say, cache_path, native)
+                rows += run.rows()
         finally:  # after Ctrl-C too: a size takes minutes, and what was measured is worth having
             _report(about, rows, json_path, BOTH)
         ctx.exit(1 if any(row.failed for row in rows) else 0)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from statistics import median
 
 from scripts.benchmark.contests import LoadKind
 from scripts.benchmark.duel import Turns
-from scripts.benchmark.homes.meaning import DIMENSIONS
 from scripts.benchmark.rows import Budget, Rounds, Row, quotient
-from scripts.benchmark.running import pss_mb, rss_mb
+from scripts.benchmark.running import get, pss_mb, rss_mb
 from scripts.benchmark.sides import LEGACY, NATIVE, Side
 from scripts.benchmark.targets import Daemon
 
@@ -26,14 +26,21 @@ def load_rows(title: str, load: LoadKind, turns: Turns, daemon: Daemon, memories
     return rows
 
 
-def memory_rows(title: str, sides: Sequence[Side], fresh_mb: Mapping[str, float], memories: int) -> list[Row]:
-    """Memory of each side after the loads, of native less the vectors that it holds."""
-    matrix_mb = memories * DIMENSIONS * 4 / 1e6
+def memory_rows(title: str, sides: Sequence[Side], fresh_mb: Mapping[str, float]) -> list[Row]:
+    """Memory of each side after the loads, and what native says of the vectors in its own."""
     pss = {side.name: [pss_mb(side.pid)] for side in sides}
     notes = [f"{side.name}: RSS {rss_mb(side.pid):.0f} MB" for side in sides]
     notes += [f"{name} before its first request {value:.0f}" for name, value in fresh_mb.items()]
-    notes.append(f"{memories:,} vectors as float32 would be {matrix_mb:.0f} MB of native's")
+    notes += [_vectors(side) for side in sides if side.name == NATIVE]
     return [_of_legacy(f"{title}: memory (PSS)", pss, "MB", None, "; ".join(notes))]
+
+
+def _vectors(native: Side) -> str:
+    told = json.loads(get(native.port, "/_proxy/status"))["vectors"]
+    if told is None:
+        return "no vectors in memory"
+    kept = f"as {told['form']} {told['memory_bytes'] / 1e6:.0f} MB of native's" if told["form"] else told["mode"]
+    return f"{told['vectors']:,} vectors {kept}" + (f" ({told['reason']})" if told["reason"] else "")
 
 
 def _of_legacy(work: str, figures: Rounds, unit: str, budget: Budget | None, note: str) -> Row:

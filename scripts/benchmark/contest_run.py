@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -38,6 +38,7 @@ class ContestRun:
     sample: int
     say: Callable[[str], None]
     cache_path: Path | None = None
+    native: Mapping[str, str] = field(default_factory=dict)  # settings of the native side
 
     @property
     def _title(self) -> str:
@@ -59,7 +60,7 @@ class ContestRun:
                 put_into(self.spec, where.home_path, self.cache_path)
             legacy = running.enter_context(legacy_side(self.daemon, legacy_place))
             try:
-                native = running.enter_context(native_side(self.contest.group, native_place))
+                native = running.enter_context(native_side(self.contest.group, native_place, self.native))
             except MeasurementError as error:
                 return [*self._loads([legacy], {}), Row(f"{self._title}: native", "", None, missing=str(error))]
             fresh_mb = {side.name: pss_mb(side.pid) for side in (legacy, native)}
@@ -70,7 +71,7 @@ class ContestRun:
 
     def _loads(self, sides: list[Side], fresh_mb: dict[str, float]) -> list[Row]:
         rows = [row for load in self.contest.loads for row in self._load(load, sides)]
-        return [*rows, *memory_rows(self._title, sides, fresh_mb, self.spec.memories), *self._stalls(sides)]
+        return [*rows, *memory_rows(self._title, sides, fresh_mb), *self._stalls(sides)]
 
     def _load(self, load: LoadKind, sides: list[Side]) -> list[Row]:
         self.say(f"{self._title}: {load.name}")

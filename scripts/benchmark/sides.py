@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +68,7 @@ def legacy_side(daemon: Daemon, where: Place) -> Iterator[Side]:
 
 
 @contextlib.contextmanager
-def native_side(group: str, where: Place) -> Iterator[Side]:
+def native_side(group: str, where: Place, settings: Mapping[str, str]) -> Iterator[Side]:
     """Every native group answers natively, `group` among them. Raises MeasurementError when it cannot."""
     if group not in native_groups():
         raise MeasurementError(f"{group} is not answered natively yet")
@@ -78,7 +78,7 @@ def native_side(group: str, where: Place) -> Iterator[Side]:
     command = (sys.executable, "-m", "parity_tests.harness.native_server")
     with SilentLegacy(where.home_path) as behind:
         environment = where.environment(
-            SIGNET_PORT=str(port), SIGNET_LEGACY_URL=behind.url, PYTHONPATH=str(CHECKOUT_PATH)
+            SIGNET_PORT=str(port), SIGNET_LEGACY_URL=behind.url, PYTHONPATH=str(CHECKOUT_PATH), **settings
         )
         with Running("native", command, environment, where.folder, port) as running:
             running.until_200("/_proxy/cutover")
