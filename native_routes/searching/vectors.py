@@ -38,7 +38,7 @@ Work = Callable[[Connection, list[Neighbour]], T]
 
 MEMORY_LIMIT_BYTES: Final = 1024**3
 MOST_NEIGHBOURS: Final = 4_096  # sqlite-vec's limit
-BATCH: Final = 16  # searches in one go: a pass for sixteen takes twice as long as for one
+BATCH: Final = 16  # searches in one go: a pass for sixteen takes three times as long as for one
 WAITING: Final = 512  # searches; more would only wait until their deadline
 DEADLINE_S: Final = 10.0
 WARM_WITHIN_S: Final = 60.0
