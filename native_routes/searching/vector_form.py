@@ -15,7 +15,7 @@ _DIGEST: Final = 8
 
 class VectorForm(StrEnum):
     FLOAT32 = "float32"  # codes, and whole vectors
-    INT8 = "int8"  # codes alone: a fifth of the memory, and half a millisecond more for a search
+    INT8 = "int8"  # codes alone: a fifth of the memory, and up to a millisecond more for a search
 
     def is_larger_than(self, other: VectorForm) -> bool:
         return self is VectorForm.FLOAT32 and other is VectorForm.INT8
