@@ -249,8 +249,11 @@ class SqliteThread:
             return
         if keeps_wal is not None:
             self._keeps_wal = keeps_wal
-        await asyncio.to_thread(self._jobs.put, None)
+        await asyncio.to_thread(self._put_end_mark)
         await asyncio.to_thread(thread.join)
+
+    def _put_end_mark(self) -> None:
+        self._jobs.put(None)
 
     def _put(self, job: Job) -> bool:
         if not self.is_open:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -76,6 +76,41 @@ class Command:
         except UnicodeEncodeError:
             connection.execute(self.sql, _well_formed(values))
         return connection.changes()
+
+
+class Insertion(Command):
+    """`Insertion("INSERT INTO t (a, b) VALUES (:a, :b)")`, whose one row of values is the end of the statement.
+
+    Many rows are inserted by one statement: what SQLite does anew for each, such as writing out FTS5's index before a
+    statement that has triggers, and waiting for the interpreter after it, is done once.
+    """
+
+    __slots__ = ("_head", "_order", "_row", "_texts")
+
+    def __init__(self, sql: str) -> None:
+        super().__init__(sql)
+        head, _, row = sql.rpartition("VALUES")
+        self._head: Final = f"{head}VALUES "
+        self._row: Final = _PARAMETER.sub("?", row.strip())
+        self._order: Final = tuple(_PARAMETER.findall(row))
+        self._texts: dict[int, str] = {}
+        if frozenset(self._order) != self._names:
+            raise TypeError(f"expected VALUES (...) at the end, with every parameter: {sql}")
+
+    def run_all(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert all in their order; none when one is refused."""
+        for values in rows:
+            check_values(self._names, values, self.sql)
+        if not rows:
+            return
+        text = self._texts.get(len(rows))
+        if text is None:
+            text = self._texts[len(rows)] = self._head + ", ".join([self._row] * len(rows))
+        try:
+            connection.execute(text, [values[name] for values in rows for name in self._order])
+        except UnicodeEncodeError:
+            tidy = map(_well_formed, rows)
+            connection.execute(text, [values[name] for values in tidy for name in self._order])
 
 
 def parameters(sql: str) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeGuard, TypeVar
@@ -17,6 +17,7 @@ from proxy.exchange import BodyTooLargeError, ClientGoneError, Exchange
 from proxy.match import Match
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 BODY_LIMIT_BYTES: Final = 100 * 1024 * 1024
 SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
@@ -167,10 +168,17 @@ class _WatchedWriter:
         return getattr(self._writer, name)
 
     async def run(self, work: Callable[[Connection], T], **options: Any) -> T:
+        return await self._settled(self._writer.run(work, **options))
+
+    async def run_together(
+        self, work: Callable[[Connection, Sequence[Item]], Sequence[T]], item: Item, **options: Any
+    ) -> T:
+        return await self._settled(self._writer.run_together(work, item, **options))
+
+    async def _settled(self, running: Coroutine[Any, Any, T]) -> T:
         self.unsettled += 1
         try:
-            result: T = await self._writer.run(work, **options)
+            return await running
         except Exception:
             self.unsettled -= 1
             raise
-        return result

@@ -6,12 +6,12 @@ Without sqlite-vec, or for a vector of another length than the vec0 table has, t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from native_routes.database import Connection, ConstraintViolated, StatementError, translated
-from native_routes.query import Command, Query
+from native_routes.query import Command, Insertion, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,24 @@ OTHER_EMBEDDINGS_OF: Final = Query(
     row=EmbeddingId,
 )
 UNINDEX: Final = Command("DELETE FROM vec_embeddings WHERE id = :id")
-INDEX: Final = Command("INSERT OR REPLACE INTO vec_embeddings (id, embedding) VALUES (:id, :embedding)")
+INDEX: Final = Insertion("INSERT OR REPLACE INTO vec_embeddings (id, embedding) VALUES (:id, :embedding)")
 
 
 def index_vector(connection: Connection, embedding_id: str, vector: bytes) -> None:
     """Make a vector of 32-bit floats findable."""
+    index_vectors(connection, [{"id": embedding_id, "embedding": vector}])
+
+
+def index_vectors(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """The same for many: `id` and `embedding` of each. One that the table refuses keeps none of the others out."""
     _forget_projections(connection)
-    with _unless_unindexed():
-        INDEX.run(connection, id=embedding_id, embedding=vector)
+    try:
+        with translated():
+            INDEX.run_all(connection, rows)
+    except (StatementError, ConstraintViolated):
+        for row in rows if len(rows) > 1 else ():
+            with _unless_unindexed():
+                INDEX.run(connection, **row)
 
 
 def unindex_vectors(connection: Connection, source_type: str, source_id: str) -> None:

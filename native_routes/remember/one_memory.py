@@ -9,7 +9,7 @@ from typing import Final
 
 from native_routes.changing import ingest
 from native_routes.changing.content import normalize
-from native_routes.changing.ingest import GIVE_UP_EXTRACTION, KnownMemory, NewMemory
+from native_routes.changing.ingest import GIVE_UP_EXTRACTION, KnownMemory, NewJob, NewMemory, NewVector
 from native_routes.changing.prefixes import infer_type
 from native_routes.database import DatabaseError
 from native_routes.javascript.values import UnbindableError
@@ -50,7 +50,7 @@ async def remember_one(
         waits_for_extraction=config.pipeline["enabled"],
     )
     try:
-        known = await context.writer.run(partial(ingest.store, memory=memory))
+        known = await context.writer.run_together(ingest.store_all, memory)
     except UNSAVED as error:
         context.daemon_log.error("memory", "Failed to save memory", error)
         raise NotSavedError from error
@@ -89,9 +89,9 @@ async def _vector(context: Context, memory: NewMemory, embedding: EmbeddingConfi
 
 
 async def _keep_vector(context: Context, memory: NewMemory, vector: bytes, embedding: EmbeddingConfig) -> bool:
-    work = partial(ingest.keep_vector, memory=memory, vector=vector, model=embedding.model)
+    new = NewVector(memory, vector, embedding.model)
     try:
-        await context.writer.run(work)
+        await context.writer.run_together(ingest.keep_vectors_all, new)
     except UNSAVED as error:
         told = {"id": memory.id, "error": f"{type(error).__name__}: {error}"}
         context.daemon_log.warn("memory", "Embedding failed (memory saved without vector)", told)
@@ -100,9 +100,9 @@ async def _keep_vector(context: Context, memory: NewMemory, vector: bytes, embed
 
 
 async def _enqueue(context: Context, memory: NewMemory) -> bool:
-    now = now_text(context.clock)
+    job = NewJob(memory.id, now_text(context.clock))
     try:
-        await context.writer.run(partial(ingest.enqueue_extraction, memory_id=memory.id, now=now))
+        await context.writer.run_together(ingest.enqueue_extraction_all, job)
     except DatabaseError as error:
         told = {"memoryId": memory.id, "error": f"{type(error).__name__}: {error}"}
         context.daemon_log.warn("pipeline", "Failed to enqueue extraction job", told)

@@ -345,5 +345,5 @@ async def test_a_database_that_takes_nothing_is_told_and_nothing_is_half_stored(
 
 def test_declared_tables_are_those_that_statements_touch(home: ChangingHome) -> None:
     read, written = touched_tables(home.database, ingest, memory_vectors, long_text)
-    assert read <= GROUP.reads
+    assert read <= GROUP.reads | {"json_each"}
     assert written == {table for table in GROUP.writes if not table.startswith("vec_embeddings_")}
