@@ -45,9 +45,11 @@ __all__ = [
     "StatementError",
     "VectorSearchUnavailable",
     "check_vector_search",
+    "checkpoint",
     "copy_database",
     "load_vector_search",
     "loop_future",
+    "on_commit",
     "tokens_of",
     "translated",
     "vector_library_path",
@@ -459,6 +461,29 @@ def loop_future() -> tuple[asyncio.Future[Any], Callable[[Any, BaseException | N
             loop.call_soon_threadsafe(settle, result, error)
 
     return future, done
+
+
+def on_commit(connection: Connection, note: Callable[[int], None]) -> None:
+    """Call `note` after each commit with the number of pages in the write-ahead log, instead of SQLite's own habit:
+    to copy them into the file once there are 1,000."""
+
+    def committed(_: Connection, __: str, frames: int) -> int:
+        note(frames)
+        return apsw.SQLITE_OK
+
+    connection.set_wal_hook(committed)
+
+
+def checkpoint(connection: Connection, *, waits_for_readers: bool = False) -> int:
+    """Copy pages from the log into the file as far as no reader needs what is there; how many are left.
+
+    Others read and write meanwhile. `waits_for_readers`: of what is copied completely, those who still read from the
+    log are waited for, and nobody writes; as long as the connection waits for anything. Raises DatabaseError.
+    """
+    mode = apsw.SQLITE_CHECKPOINT_RESTART if waits_for_readers else apsw.SQLITE_CHECKPOINT_PASSIVE
+    with translated():
+        frames, copied = connection.wal_checkpoint("main", mode)
+    return frames - copied
 
 
 def copy_database(connection: Connection, target: Path, ended: threading.Event) -> None:

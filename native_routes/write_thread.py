@@ -29,6 +29,7 @@ from native_routes.database import (
     load_vector_search,
     translated,
 )
+from native_routes.wal_checkpoints import Checkpoints
 
 MOST_TOGETHER: Final = 64  # works in one transaction
 LONGEST_S: Final = 0.05  # no further work begins in a transaction that is this old: another process may wait for it
@@ -38,6 +39,7 @@ LONGEST_PAUSE_S: Final = 0.01
 # Pages kept, as they are needed. vec0 walks through a chunk of 1,024 vectors, 3 MB and more, at each insertion: with
 # SQLite's usual 2 MB that is hundreds of reads, and a vector takes 170 µs of processor time instead of 30.
 CACHE_KIB: Final = 16_000
+CHECKPOINT_WAITS: Final = 10  # of 5 ms, for those who read from a log that must be begun anew
 Together = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 
 
@@ -53,6 +55,8 @@ class WriteCounts:
     lock_waits: int = 0  # transactions that found another process writing
     lock_waited_s: float = 0.0
     longest_lock_wait_s: float = 0.0
+    log_pages: int = 0  # in the write-ahead log after the last commit
+    longest_checkpoint_s: float = 0.0  # for which the thread copied pages of it itself
     last_failure: str = ""
 
 
@@ -94,13 +98,17 @@ Works = list[Work]
 
 
 class WriteThread(SqliteThread):
-    def __init__(self, path: Path, counts: WriteCounts) -> None:
+    """`beside` is another connection to the file, for copying the log into it."""
+
+    def __init__(self, path: Path, counts: WriteCounts, beside: SqliteThread) -> None:
         super().__init__(path, Access.WRITE, keeps_wal=True)
+        self._beside = beside
         self._works: queue.SimpleQueue[Works | None] = queue.SimpleQueue()  # Writer bounds it
         self.vectors = False
         self._counts = counts
         self._locked_out = False  # another process holds the lock
         self._asks_for_lock = False
+        self._most_waits: int | None = None  # for a lock, of 5 ms each
         self._interrupt_s: float | None = None  # when the statement under way is ended
         self._file: tuple[int, int] | None = None
 
@@ -127,10 +135,19 @@ class WriteThread(SqliteThread):
 
     def _take_jobs(self, connection: Connection) -> None:
         waiting: deque[Work] = deque()
+        checkpoints = Checkpoints(connection, self._beside)
         while self._take_more(waiting):
             held_s = self._transact(connection, waiting)
+            self._check_log(connection, checkpoints)
             if waiting or not self._works.empty():
                 time.sleep(held_s * FREE_SHARE)
+
+    def _check_log(self, connection: Connection, checkpoints: Checkpoints) -> None:
+        self._most_waits = CHECKPOINT_WAITS
+        checkpoints.between_transactions(connection)
+        self._most_waits = None
+        self._counts.log_pages = checkpoints.frames
+        self._counts.longest_checkpoint_s = checkpoints.longest_s
 
     def _take_more(self, waiting: deque[Work]) -> bool:
         """Add those that wait, enough for a transaction; when there are none, wait. False at the end."""
@@ -283,7 +300,9 @@ class WriteThread(SqliteThread):
         return self._interrupt_s is not None and time.monotonic() >= self._interrupt_s
 
     def _wait_busy(self, attempts: int) -> bool:
-        return not self._asks_for_lock and super()._wait_busy(attempts)
+        if self._asks_for_lock or (self._most_waits is not None and attempts >= self._most_waits):
+            return False
+        return super()._wait_busy(attempts)
 
 
 def settle(ran: list[Ran]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from native_routes.database import DEFAULT_DEADLINE_S, Connection, DatabaseBusy
+from native_routes.database import DEFAULT_DEADLINE_S, Access, Connection, DatabaseBusy, SqliteThread
 from native_routes.write_thread import Together, Work, Works, WriteCounts, WriteThread
 
 GRACE_S: Final = 0.25  # how long after its deadline a work waits to hear from the thread why
@@ -30,6 +30,7 @@ class Writer:
         self.counts = WriteCounts()
         self.waiting = 0  # works queued or under way; used on the event loop only
         self._thread: WriteThread | None = None
+        self._beside = SqliteThread(path, Access.WRITE, keeps_wal=True, pending=1)
         self._opening = asyncio.Lock()
         self._leaving: Works = []  # those of this turn of the loop, which reach the thread at once
 
@@ -111,10 +112,17 @@ class Writer:
             thread, self._thread = self._thread, None
             if thread is not None:
                 await thread.close()
+            await self._beside.close()
 
     async def _open(self) -> None:
         async with self._opening:
             if self._thread is None or not self._thread.is_open:
-                thread = WriteThread(self.path, self.counts)
-                await thread.open()
+                await self._beside.close()  # of a thread that is gone
+                await self._beside.open()
+                thread = WriteThread(self.path, self.counts, self._beside)
+                try:
+                    await thread.open()
+                except Exception:
+                    await self._beside.close()
+                    raise
                 self._thread = thread
