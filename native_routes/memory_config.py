@@ -9,7 +9,6 @@ import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -165,24 +164,31 @@ Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
 
 class MemoryConfigFile:
-    """The configuration of one home, parsed again when its file changed: (mtime, size, inode) of each candidate."""
+    """The configuration of one home, parsed again when its file changed: (mtime, size, inode) of each candidate up to
+    the one that is used.
+    """
 
     def __init__(self, home_path: Path) -> None:
         self._home_path = home_path
         # As text: joining paths per request would cost more than asking for the file's state.
         self._candidates = tuple(str(home_path / name) for name in FILE_NAMES)
-        self._known: tuple[Fingerprint, MemoryConfig] | None = None
+        self._known: tuple[Fingerprint, int, MemoryConfig] | None = None
 
     async def read(self) -> MemoryConfig:
         """The configuration as it is now. Asking for a file's state takes 2 µs; it is read in a thread."""
-        seen = self._fingerprint()
-        if self._known is None or self._known[0] != seen:
-            # The state is asked for before the text is read: an edit in between is noticed the next time.
-            self._known = (seen, await asyncio.to_thread(partial(read_memory_config, self._home_path)))
-        return self._known[1]
+        if self._known is not None:
+            seen, looked_at, config = self._known
+            if self._fingerprint(looked_at) == seen:
+                return config
+        # The state is asked for before the text is read: an edit in between is noticed the next time.
+        before = self._fingerprint(len(self._candidates))
+        path, config = await asyncio.to_thread(_read, self._home_path)
+        looked_at = len(before) if path is None else self._candidates.index(str(path)) + 1
+        self._known = (before[:looked_at], looked_at, config)
+        return config
 
-    def _fingerprint(self) -> Fingerprint:
-        return tuple(_state(path) for path in self._candidates)
+    def _fingerprint(self, count: int) -> Fingerprint:
+        return tuple([_state(path) for path in self._candidates[:count]])
 
 
 def _state(path: str) -> tuple[int, int, int] | None:
@@ -193,6 +199,9 @@ def _state(path: str) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def read_memory_config(home_path: Path) -> MemoryConfig:
-    """The configuration in the first file that can be read; defaults when there is none. Blocks on the disk."""
-    return MemoryConfig.of(read_config(home_path).values)
+def _read(home_path: Path) -> tuple[Path | None, MemoryConfig]:
+    """The configuration in the first file that can be read, and which; defaults when there is none. Blocks on the
+    disk.
+    """
+    found = read_config(home_path)
+    return found.path, MemoryConfig.of(found.values)

@@ -10,7 +10,8 @@ from typing import Final
 from native_routes.javascript.lower_case import lower_case
 from native_routes.javascript.primitives import WHITE_SPACE, trim
 
-_BLANKS: Final = re.compile(f"[{WHITE_SPACE}]+")
+# Runs of white space, but for a single space, which stays.
+_BLANKS: Final = re.compile(f" [{WHITE_SPACE}]+|[{WHITE_SPACE.replace(' ', '')}][{WHITE_SPACE}]*")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 TRAILING_PUNCTUATION: Final = ".,!?;:"
 
@@ -37,4 +38,8 @@ def normalize(content: str) -> NormalContent:
 
 def hash_of(text: str) -> str:
     """SHA-256 of the text in UTF-8, each lone surrogate as U+FFFD."""
-    return hashlib.sha256(_SURROGATE.sub("\ufffd", text).encode()).hexdigest()
+    try:
+        octets = text.encode()
+    except UnicodeEncodeError:
+        octets = _SURROGATE.sub("\ufffd", text).encode()
+    return hashlib.sha256(octets).hexdigest()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import date
+from functools import lru_cache
 from typing import Final
 
 from native_routes.javascript.date_reading import Moment, NoDateError, read_moment
@@ -36,15 +37,20 @@ def parse_date(text: str) -> int | None:
 
 def iso_text(ms: int) -> str:
     """`new Date(ms).toISOString()`; years beyond four digits carry a sign and six."""
-    days, ms_of_day = divmod(ms, _DAY_MS)
+    seconds, milliseconds = divmod(ms, 1000)
+    return f"{_until_seconds(seconds)}.{milliseconds:03}Z"
+
+
+@lru_cache(maxsize=16)
+def _until_seconds(seconds: int) -> str:
+    days, second_of_day = divmod(seconds, _DAY_MS // 1000)
     cycles, day_of_cycle = divmod(days, _CYCLE_DAYS)
     day = date.fromordinal(_EPOCH_DAY + day_of_cycle)
     year = day.year + cycles * _CYCLE_YEARS
     digits = f"{year:04}" if 0 <= year <= 9999 else f"{'-' if year < 0 else '+'}{abs(year):06}"
-    seconds, milliseconds = divmod(ms_of_day, 1000)
-    minutes, second = divmod(seconds, 60)
+    minutes, second = divmod(second_of_day, 60)
     hour, minute = divmod(minutes, 60)
-    return f"{digits}-{day.month:02}-{day.day:02}T{hour:02}:{minute:02}:{second:02}.{milliseconds:03}Z"
+    return f"{digits}-{day.month:02}-{day.day:02}T{hour:02}:{minute:02}:{second:02}"
 
 
 def iso_date(text: str) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from array import array
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -298,7 +299,7 @@ def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
-        return json.loads(body)  # takes a little more, such as halves of surrogate pairs
+        return json.loads(body, parse_int=float)  # takes a little more, such as halves of surrogate pairs
 
 
 def _read_vector(body: bytes, find: Callable[[Any], Any]) -> Vector:
@@ -312,7 +313,8 @@ def _read_vector(body: bytes, find: Callable[[Any], Any]) -> Vector:
     if not isinstance(values, list):
         length = to_number(values)
         return np.zeros(int(length) if 0 < length <= MOST_DIMENSIONS else 0, dtype=np.float32)
-    with np.errstate(over="ignore"):  # beyond a float32 a number becomes infinite, as in JavaScript
-        if set(map(type, values)) == {float}:
-            return np.array(values, dtype=np.float32)
-        return np.array([to_number(value) for value in values], dtype=np.float32)
+    try:
+        numbers = array("f", values)  # beyond a float32 a number becomes infinite, as in JavaScript
+    except (TypeError, OverflowError):  # something is no number, or a whole number beyond every double
+        numbers = array("f", map(to_number, values))
+    return np.frombuffer(numbers, dtype=np.float32)
