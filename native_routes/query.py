@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Row = TypeVar("Row")
 _QUOTED = re.compile(r"'[^']*'")
 _PARAMETER = re.compile(r":([A-Za-z_]\w*)")
+_MARK = re.compile(rf"{_QUOTED.pattern}|{_PARAMETER.pattern}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -91,10 +92,10 @@ class Insertion(Command):
         super().__init__(sql)
         head, _, row = sql.rpartition("VALUES")
         self._head: Final = f"{head}VALUES "
-        self._row: Final = _PARAMETER.sub("?", row.strip())
-        self._order: Final = tuple(_PARAMETER.findall(row))
+        self._row: Final = _MARK.sub(lambda found: "?" if found[1] else found[0], row.strip())
+        self._order: Final = tuple(_PARAMETER.findall(_QUOTED.sub("''", row)))
         self._texts: dict[int, str] = {}
-        if frozenset(self._order) != self._names:
+        if not head or frozenset(self._order) != self._names:
             raise TypeError(f"expected VALUES (...) at the end, with every parameter: {sql}")
 
     def run_all(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:

@@ -7,6 +7,7 @@ transaction begins the log anew. The log is never cut or removed. Legacy's commi
 
 from __future__ import annotations
 
+import threading
 import time
 from enum import Enum, auto
 from typing import Final
@@ -17,9 +18,10 @@ from native_routes.database import Connection, DatabaseBusy, DatabaseError, Sqli
 
 FRAMES: Final = 1_000  # pages in the log that are copied at a time: SQLite's own figure, and legacy's
 FRAMES_ENOUGH: Final = 4_000  # 16 MB: from here on the write thread copies the rest, so that the log is begun anew
-FRAMES_MANY: Final = 16_000  # beyond it readers are waited for: one after the other could keep the log growing for ever
+FRAMES_MANY: Final = 16_000  # beyond it the copy is waited for, and readers are: either could let the log grow for ever
+LONGEST_WAIT_S: Final = 0.25  # for the copy; what fills the log faster than the disk takes it has to wait somewhere
 FEW: Final = 100  # pages that are left to the write thread; more are copied beside it once again
-TIMES: Final = 3
+TIMES: Final = 2
 WARN_EVERY_S: Final = 60.0
 
 log = structlog.get_logger(__name__)
@@ -39,6 +41,7 @@ class Checkpoints:
         self.longest_s = 0.0  # that the write thread was held up
         self._beside = beside
         self._stage = _Stage.RESTING
+        self._copied = threading.Event()
         self._next = FRAMES
         self._warned_s = -WARN_EVERY_S
         on_commit(connection, self._note_frames)
@@ -50,8 +53,11 @@ class Checkpoints:
         elif self._stage is _Stage.RESTING and self.frames >= self._next:
             self._next = self.frames + FRAMES
             self._stage = _Stage.COPYING
+            self._copied.clear()
             if not self._beside.post(self._copy, self._failed):
                 self._stage = _Stage.COPIED  # nobody does it for us
+        if self._stage is _Stage.COPYING and self.frames >= FRAMES_MANY:
+            self._copied.wait(LONGEST_WAIT_S)
         if self._stage is _Stage.COPIED:
             self._stage = _Stage.RESTING
             if self.frames >= FRAMES_ENOUGH:
@@ -65,13 +71,17 @@ class Checkpoints:
         for _ in range(TIMES):
             if checkpoint(connection) <= FEW:
                 break
-        self._stage = _Stage.COPIED
+        self._end_copy()
 
     def _failed(self, error: BaseException) -> None:
         """On the other thread. Legacy may be at it; else it is tried again after as many pages as ever."""
-        self._stage = _Stage.COPIED
+        self._end_copy()
         if not isinstance(error, DatabaseBusy):
             self._warn(error)
+
+    def _end_copy(self) -> None:
+        self._stage = _Stage.COPIED
+        self._copied.set()
 
     def _finish(self, connection: Connection) -> None:
         began_s = time.monotonic()

@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import pytest
 
-from native_routes.query import Query
+from native_routes.query import Insertion, Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +73,27 @@ def test_a_lone_surrogate_is_bound_as_bun_binds_it(connection: apsw.Connection) 
     connection.execute("INSERT INTO things VALUES ('\ufffd', 30)")
     named = Query("SELECT name, size FROM things WHERE name = :name", row=Thing)
     assert named.all(connection, name="\ud83d") == [Thing("\ufffd", 30)]
+
+
+def test_many_rows_are_inserted_in_their_order_with_texts_as_bun_stores_them(connection: apsw.Connection) -> None:
+    insertion = Insertion("INSERT INTO things (size, name) VALUES (:size, upper(:name) || ':x')")
+    insertion.run_all(connection, [{"name": "a\ud800", "size": 1}, {"name": "b", "size": None}])
+    insertion.run_all(connection, [])
+    assert insertion.run(connection, name="c", size=3) == 1
+    found = connection.execute("SELECT name, size FROM things WHERE rowid > 3 ORDER BY rowid").fetchall()
+    assert found == [("A\ufffd:x", 1), ("B:x", None), ("C:x", 3)]
+
+
+def test_of_many_rows_none_is_inserted_when_one_is_refused(connection: apsw.Connection) -> None:
+    connection.execute("CREATE UNIQUE INDEX names ON things (name)")
+    insertion = Insertion("INSERT INTO things (name, size) VALUES (:name, :size)")
+    with pytest.raises(apsw.ConstraintError):
+        insertion.run_all(connection, [{"name": "new", "size": 1}, {"name": "small", "size": 1}])
+    with pytest.raises(TypeError, match="expected values for"):
+        insertion.run_all(connection, [{"name": "new", "size": 1}, {"name": "newer"}])
+    assert connection.execute("SELECT count(*) FROM things").fetchall() == [(3,)]
+
+
+def test_an_insertion_must_end_in_its_row() -> None:
+    with pytest.raises(TypeError, match="at the end"):
+        Insertion("INSERT INTO things (name) SELECT :name")
