@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from native_routes.searching.embedders import Embedder
 
 MOST_PATCHES: Final = 200
+EMBEDDERS: Final = "native_routes.searching.embedders"
+_imported: Final[set[str]] = set()  # whole: `sys.modules` has also what is being imported
 # A token without a subject, a model's name that is no text: legacy's statement throws.
 THROWN: Final = text_reply("Internal Server Error", 500)
 REFUSED: Final[Mapping[str, tuple[int, str]]] = {
@@ -123,9 +125,9 @@ async def _embed(context: Context, patch: Patch, config: EmbeddingConfig) -> New
 
 
 async def _embedder(context: Context) -> Embedder:
-    await asyncio.to_thread(
-        importlib.import_module, "native_routes.searching.embedders"
-    )  # at first it imports numpy: 0.1 s
+    if EMBEDDERS not in _imported:
+        await asyncio.to_thread(importlib.import_module, EMBEDDERS)  # it imports numpy: 0.1 s
+        _imported.add(EMBEDDERS)
     return context.embedder
 
 

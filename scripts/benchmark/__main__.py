@@ -108,7 +108,7 @@ def _report(about: dict[str, str], rows: Sequence[Row], json_path: Path | None, 
 
 
 def _add_contest(name: str) -> None:
-    """`recall`, `search`, `list`, `remember` and `growth` have the same options."""
+    """`recall`, `search`, `list`, `remember`, `modify` and `growth` have the same options."""
 
     @main.command(name, help=f"{_CONTEST_HELP[name]} Native against legacy, on copies of the same home, in turn.")
     @legacy_and_report
@@ -167,6 +167,7 @@ _CONTEST_HELP = {
     "search": "GET /memory/search: words only.",
     "list": "GET /api/memories.",
     "remember": "POST /api/memory/remember, with vectors.",
+    "modify": "PATCH /api/memory/:id, of content and of tags, and DELETE.",
     "growth": "Recall on homes from 1,000 to 300,000 memories, each shortly.",
 }
 for _name_of_contest in _CONTEST_HELP:

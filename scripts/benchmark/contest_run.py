@@ -77,9 +77,11 @@ class ContestRun:
         self.say(f"{self._title}: {load.name}")
         try:
             begun = {side.name: _counts(side) for side in sides if self.contest.writes}
-            turns = in_turns(sides, load.ask(self.spec, load.name), load.clients, self.pace, self._beside(load))
+            turns = in_turns(
+                sides, load.ask(self.spec, load.name), load.clients, self.pace, load.most, self._beside(load)
+            )
             for side in sides if self.contest.writes else ():
-                _check_written(side, begun[side.name])
+                _check_written(side, begun[side.name], load.adds)
         except MeasurementError as error:
             return [Row(f"{self._title}, {load.name}", "", None, missing=str(error))]
         return load_rows(self._title, load, turns, self.daemon, self.spec.memories)
@@ -108,7 +110,11 @@ class ContestRun:
         return disagreements((legacy.port, native.port), self._samples(when), self.contest.new)
 
     def _samples(self, when: str) -> list[Request]:
-        return list(islice(self.contest.main.ask(self.spec, f"sample {when}"), self.sample))
+        loads = {load.ask: load for load in self.contest.loads} if self.contest.compares_all else {0: self.contest.main}
+        return [request for load in loads.values() for request in self._sample(load, when)]
+
+    def _sample(self, load: LoadKind, when: str) -> list[Request]:
+        return list(islice(load.ask(self.spec, f"sample {when}"), self.sample))
 
     def _after(self, native: Side, folder: Path, embedder_port: int) -> list[str]:
         """A fresh legacy on what native has written, against native as it has been running: accesses differ between
@@ -120,7 +126,7 @@ class ContestRun:
             return self._compared(legacy, native, "after")
 
     def _agreement(self, problems: list[str]) -> Row:
-        work, asked = f"{self._title}: answers that differ", 2 * self.sample
+        work, asked = f"{self._title}: answers that differ", len(self._samples("before")) + len(self._samples("after"))
         if not problems:
             return Row(work, f"of {asked}", 0.0)
         return Row(work, "", None, missing=f"{len(problems)} of {asked}: " + "; ".join(problems[:SHOWN]))
@@ -132,8 +138,11 @@ def _counts(side: Side) -> tuple[int, int]:
     return int(stats["total"]), int(stats["withEmbeddings"])
 
 
-def _check_written(side: Side, begun: tuple[int, int]) -> None:
-    """Every memory that was added has its vector. Raises MeasurementError."""
+def _check_written(side: Side, begun: tuple[int, int], adds: bool) -> None:
+    """Memories were added or not, as expected, and each has its vector; forgotten ones count too.
+
+    Raises MeasurementError.
+    """
     memories, vectors = (now - before for now, before in zip(_counts(side), begun, strict=True))
-    if memories <= 0 or memories != vectors:
-        raise MeasurementError(f"{side.name} remembered {memories} memories with {vectors} vectors")
+    if (memories > 0) != adds or memories != vectors:
+        raise MeasurementError(f"{side.name} has {memories:+} memories and {vectors:+} vectors by this load")

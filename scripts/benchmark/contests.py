@@ -19,7 +19,11 @@ WRITTEN_PER_S: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class LoadKind:
-    """`per_s` and `p99` are budgets by number of memories: native's figure as a multiple of legacy's."""
+    """`per_s` and `p99` are budgets by number of memories: native's figure as a multiple of legacy's.
+
+    `most`: requests in a round, where there is no endless number of different ones. `adds`: whether each
+    request adds a memory, where the contest writes.
+    """
 
     name: str
     clients: int
@@ -28,11 +32,16 @@ class LoadKind:
     p99: Mapping[int, Budget] = field(default_factory=dict)
     percentiles: tuple[int, ...] = (50, 95, 99)
     written_per_s: int = 0  # memories that another program writes meanwhile
+    most: int | None = None
+    adds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """`main` is the load under which stalls and memory are looked at; `new` are keys that differ in every answer."""
+    """`main` is the load under which stalls and memory are looked at; `new` are keys that differ in every answer.
+
+    Answers to `main` are compared, and to the others as well where `compares_all`.
+    """
 
     name: str
     group: str
@@ -41,6 +50,7 @@ class Contest:
     others: tuple[LoadKind, ...]
     new: frozenset[str] = frozenset()
     writes: bool = False
+    compares_all: bool = False
 
     @property
     def loads(self) -> tuple[LoadKind, ...]:
@@ -104,6 +114,20 @@ REMEMBER: Final = Contest(
     new=frozenset({"id"}),
     writes=True,
 )
+MODIFY: Final = Contest(
+    name="modify",
+    group="modify",
+    sizes=(10_000,),
+    main=LoadKind(f"content, {MANY} clients", MANY, questions.rewrites, adds=False),
+    others=(
+        LoadKind("content, 1 client", 1, questions.rewrites, adds=False),
+        LoadKind(f"tags, {MANY} clients", MANY, questions.retags, adds=False),
+        LoadKind("tags, 1 client", 1, questions.retags, adds=False),
+        LoadKind(f"forget, {MANY} clients", MANY, questions.forgets, most=500, adds=False),
+    ),
+    writes=True,
+    compares_all=True,
+)
 GROWTH: Final = Contest(
     name="growth",
     group="recall",
@@ -111,4 +135,4 @@ GROWTH: Final = Contest(
     main=LoadKind(f"recall, {MANY} clients", MANY, questions.recalls, percentiles=(50,)),
     others=(LoadKind("recall, 1 client", 1, questions.recalls, percentiles=(50,)),),
 )
-CONTESTS: Final = {contest.name: contest for contest in (RECALL, SEARCH, LIST, REMEMBER, GROWTH)}
+CONTESTS: Final = {contest.name: contest for contest in (RECALL, SEARCH, LIST, REMEMBER, MODIFY, GROWTH)}

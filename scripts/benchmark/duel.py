@@ -54,14 +54,18 @@ class Turns:
 
 
 def in_turns(
-    sides: Sequence[Side], questions: Questions, clients: int, pace: Pace, beside: Beside = lambda _: nullcontext()
+    sides: Sequence[Side],
+    questions: Questions,
+    clients: int,
+    pace: Pace,
+    at_most: int | None = None,
+    beside: Beside = lambda _: nullcontext(),
 ) -> Turns:
-    """Both get the same questions in a round; the faster one gets further. Before, a round that is not counted.
-
-    `beside(side)` is entered for each load that counts.
+    """Both get the same questions in a round, `at_most` so many; the faster one gets further. Before, a round that is
+    not counted. `beside(side)` is entered for each load that counts.
     """
-    warm = [_asked(side, questions, clients, min(WARM_S, pace.seconds), 2_000) for side in sides]
-    most = LEAST + round(2 * pace.seconds * max(one.per_s for one in warm))
+    warm = [_asked(side, questions, clients, min(WARM_S, pace.seconds), at_most or 2_000) for side in sides]
+    most = at_most or LEAST + round(2 * pace.seconds * max(one.per_s for one in warm))
     asked: dict[str, list[Asked]] = {side.name: [] for side in sides}
     used = dict.fromkeys(asked, 0.0)
     for turn in range(pace.rounds):

@@ -9,7 +9,8 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
-from itertools import count
+from functools import lru_cache
+from itertools import count, cycle
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -36,6 +37,7 @@ _PHRASES: Final = (
 _WORD: Final = re.compile(r"[^\W\d_]{3,}")
 _COMMON: Final = frozenset(FUNCTION_WORDS)
 _TRIES: Final = 1_000
+FORGOTTEN_SAMPLE: Final = 100  # memories in each sample of `forgets`
 _PORTIONS: Final = 3  # of texts that questions are about
 
 
@@ -84,6 +86,35 @@ def remembers(spec: HomeSpec, salt: str) -> Questions:
             if rng.random() < 0.3:
                 body["tags"] = ",".join(_words(text)[:2])
             yield Request("POST", "/api/memory/remember", json.dumps(body, ensure_ascii=False))
+
+
+def retags(spec: HomeSpec, salt: str) -> Questions:
+    """PATCH of a memory's tags, one memory after the other; those that `forgets` takes are never among them."""
+    for number, memory_id in enumerate(cycle(_living(spec)[::2])):
+        body = {"tags": f"bench,{salt}-{number}", "reason": "bench"}
+        yield Request("PATCH", f"/api/memory/{memory_id}", json.dumps(body))
+
+
+def rewrites(spec: HomeSpec, salt: str) -> Questions:
+    """PATCH of a memory's content, by texts that the home does not have: each takes a new vector."""
+    for memory_id, remembered in zip(cycle(_living(spec)[::2]), remembers(spec, f"rewrite {salt}"), strict=False):
+        body = {"content": json.loads(remembered.body)["content"], "reason": "bench"}
+        yield Request("PATCH", f"/api/memory/{memory_id}", json.dumps(body, ensure_ascii=False))
+
+
+def forgets(spec: HomeSpec, salt: str) -> Questions:
+    """DELETE of memories, each once: other ones for each sample, and as many for the load as are left."""
+    mine = _living(spec)[1::2]
+    samples = {"sample before": mine[:FORGOTTEN_SAMPLE], "sample after": mine[FORGOTTEN_SAMPLE : 2 * FORGOTTEN_SAMPLE]}
+    for memory_id in samples.get(salt, mine[2 * FORGOTTEN_SAMPLE :]):
+        yield Request("DELETE", f"/api/memory/{memory_id}?reason=bench")
+
+
+@lru_cache(maxsize=1)
+def _living(spec: HomeSpec) -> list[str]:
+    """Ids of memories that are neither forgotten nor pinned."""
+    found = (memory for portion in corpus.memories(spec.seed, spec.memories) for memory in portion)
+    return [memory.id for memory in found if not memory.is_deleted and not memory.pinned]
 
 
 def again(questions: Callable[[HomeSpec, str], Questions], distinct: int) -> Callable[[HomeSpec, str], Questions]:

@@ -142,7 +142,9 @@ def test_every_request_is_sent_once_and_every_latency_is_kept() -> None:
     assert asked.duration_s < DEADLINE_S
 
 
-@pytest.mark.parametrize("kind", [questions.recalls, questions.searches, questions.remembers])
+@pytest.mark.parametrize(
+    "kind", [questions.recalls, questions.searches, questions.remembers, questions.rewrites, questions.retags]
+)
 def test_no_question_is_asked_twice(kind: Callable[[HomeSpec, str], Questions]) -> None:
     asked = list(islice(kind(SPEC, "a"), 3_000))
     assert len({(one.target.partition("&")[0], one.body) for one in asked}) == 3_000
@@ -154,6 +156,14 @@ def test_recall_is_asked_with_two_to_twelve_words() -> None:
     queries = [json.loads(one.body)["query"] for one in islice(questions.recalls(SPEC, "a"), 2_000)]
     assert {len(query.split()) for query in queries} == set(range(2, 13))
     assert any(not query.isascii() for query in queries)
+
+
+def test_a_memory_is_forgotten_once_and_neither_changed_nor_forgotten_before() -> None:
+    salts = ("sample before", "10 clients", "sample after")
+    forgotten = [one.target for salt in salts for one in questions.forgets(SPEC, salt)]
+    changed = {f"{one.target}?reason=bench" for one in islice(questions.retags(SPEC, "a"), 3_000)}
+    assert len(set(forgotten)) == len(forgotten) > 300
+    assert changed.isdisjoint(forgotten)
 
 
 def test_texts_to_remember_are_never_cut_into_chunks() -> None:
