@@ -482,6 +482,7 @@ def checkpoint(connection: Connection, *, waits_for_readers: bool = False) -> in
     """
     mode = apsw.SQLITE_CHECKPOINT_RESTART if waits_for_readers else apsw.SQLITE_CHECKPOINT_PASSIVE
     with translated():
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()  # before it reads it knows of no log
         frames, copied = connection.wal_checkpoint("main", mode)
     return frames - copied
 

@@ -78,6 +78,19 @@ async def test_the_log_is_begun_anew_while_writes_go_on(home: HomeDatabase) -> N
     await writer.close()
 
 
+async def test_pages_are_copied_beside_the_thread_that_writes(
+    home: HomeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wal_checkpoints, "FRAMES_ENOUGH", 1_000_000)
+    writer = Writer(home.path)
+    await write(writer, 60)
+    assert home.connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_NOOP)[0] > 2 * FRAMES
+    async with asyncio.timeout(20):
+        while home.connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_NOOP)[1] <= FRAMES:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await writer.close()
+
+
 async def test_readers_one_after_the_other_do_not_keep_it_growing(home: HomeDatabase) -> None:
     """Two connections that read in turn: there is no moment without a reader."""
     writer, ended = Writer(home.path), asyncio.Event()
