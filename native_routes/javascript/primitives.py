@@ -53,6 +53,9 @@ def number_text(value: float) -> str:
     if isinstance(value, int) and -_EXACT_INTEGERS <= value <= _EXACT_INTEGERS:
         return str(int(value))
     value = float(value)
+    text = repr(value)
+    if "e" not in text and not text.endswith(".0"):
+        return text  # as most are
     if value == 0:
         return "0"  # minus zero too
     sign, digits, point = _digits_and_point(value)
@@ -96,6 +99,8 @@ def stringify(value: Any) -> str:
 def _write(value: Any, add: Callable[[str], None]) -> None:
     if isinstance(value, str):
         add(encode_basestring(value))  # quotes, backslash and controls only; U+007F and beyond stay as they are
+    elif type(value) is dict:
+        _write_object(value, add)  # before the others: whether something is a Mapping takes long to find out
     elif value is None or value is undefined:
         add("null")
     elif isinstance(value, bool):
