@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -71,14 +72,21 @@ async def write_note(request: NativeRequest) -> Reply:
         if where == "in work":
             raise KeyError(where)
 
+    def works(connection: Connection, items: Sequence[None]) -> Sequence[None]:
+        work(connection)
+        return items
+
     if where == "left":
         raise LeftToLegacy
     if where == "before":
         raise KeyError(where)
     if where == "slowly":
         await asyncio.sleep(1.5)
-    await request.context.writer.run(work)
-    if where == "after":
+    if where == "after, together":
+        await request.context.writer.run_together(works, None)
+    else:
+        await request.context.writer.run(work)
+    if where.startswith("after"):
         raise KeyError(where)
     return json_reply({"id": "planted"})
 

@@ -103,9 +103,10 @@ def test_a_write_that_raises_before_it_commits_is_replayed_to_legacy(proxy: Plan
         assert "POST /api/memory/remember raised KeyError" in frozen(proxy, "remember")
 
 
-def test_a_write_that_raises_after_it_committed_is_not_replayed(proxy: PlantedProxy) -> None:
+@pytest.mark.parametrize("where", ["after", "after, together"])
+def test_a_write_that_raises_after_it_committed_is_not_replayed(proxy: PlantedProxy, where: str) -> None:
     text = f"raised after at {time.time()}"
-    reply = remember(proxy, text, "after")
+    reply = remember(proxy, text, where)
 
     assert (reply.status_code, reply.text) == (500, "Internal Server Error")
     assert reply.headers[SERVED_BY] == "native"
