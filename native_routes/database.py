@@ -50,6 +50,7 @@ __all__ = [
     "load_vector_search",
     "loop_future",
     "on_commit",
+    "show_words",
     "tokens_of",
     "translated",
     "vector_library_path",
@@ -334,6 +335,7 @@ class _ReadThread(SqliteThread):
         with contextlib.suppress(VectorSearchUnavailable):
             load_vector_search(connection)
             self.vectors = True
+        show_words(connection)
         return connection
 
     def join(self) -> None:
@@ -531,6 +533,15 @@ def load_vector_search(connection: Connection) -> None:
         raise VectorSearchUnavailable(f"cannot load {vector_library_path()}: {error}") from error
     finally:
         connection.enable_load_extension(False)
+
+
+def show_words(connection: Connection) -> None:
+    """Make `temp.memory_words` on this connection: where each word of the full-text index stands.
+
+    Outside of any transaction, which would take it back, and before there are statements, which would be prepared anew.
+    """
+    with contextlib.suppress(apsw.Error):  # without it words are left to FTS5
+        connection.execute("CREATE VIRTUAL TABLE temp.memory_words USING fts5vocab(main, memories_fts, instance)")
 
 
 def tokens_of(connection: Connection, text: str) -> list[str]:

@@ -25,6 +25,7 @@ from native_routes.database import (
     SqliteThread,
     VectorSearchUnavailable,
     load_vector_search,
+    show_words,
     translated,
 )
 from native_routes.searching.embedders import Vector
@@ -156,6 +157,7 @@ class VectorSearch:
                 thread = SqliteThread(self._path, access, keeps_wal=True, busy_timeout_s=LOCK_WITHIN_S)
                 await thread.open()
                 await thread.run(_keep_pages)
+                await thread.run(show_words)
                 try:
                     await thread.run(load_vector_search)
                 except (DatabaseError, VectorSearchUnavailable) as error:

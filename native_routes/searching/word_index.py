@@ -21,6 +21,7 @@ from native_routes.searching.word_query import WordQuery, word_query
 
 # Reading a list takes several times what FTS5 takes for a search; it pays once some searches have met the same index.
 SEARCHES_BEFORE: Final = 32
+MANY_ROWS: Final = 30_000  # memories from which on a search for all of some words takes FTS5 longer than reading lists
 MOST_ENTRIES: Final = 4_000_000  # of lists, 16 bytes each; beyond it all are read anew as they are asked for
 
 CHECKED: Final = 500  # one answer of so many, the first of a state among them, is compared with FTS5's
@@ -78,7 +79,6 @@ INDEX_STATE: Final = Query(
     """,
     row=IndexState,
 )
-VOCABULARY: Final = "CREATE VIRTUAL TABLE IF NOT EXISTS temp.memory_words USING fts5vocab(main, memories_fts, instance)"
 WORD: Final = Query("SELECT group_concat(doc) AS rows FROM temp.memory_words WHERE term = :word", row=Occurrences)
 WORDS_FROM: Final = Query(
     "SELECT group_concat(doc) AS rows FROM temp.memory_words WHERE term >= :word AND term <= :word || char(1114111)",
@@ -149,7 +149,7 @@ class WordIndex:
 
     def _best(self, connection: Connection, query: WordQuery, limit: int) -> list[Ranked] | None:
         known = self._follow(connection)
-        if known is None:
+        if known is None or not _pays(query, known.state):
             return None
         words = [tokens_of(connection, phrase.text) for phrase in query.phrases]
         if any(len(tokens) != 1 for tokens in words):
@@ -174,14 +174,11 @@ class WordIndex:
             known = self._known = _Known(state)
         known.searches += 1
         usable = state.totals and state.definition and "".join(state.definition.lower().split()) == EXPECTED
-        if not usable or known.searches <= SEARCHES_BEFORE:
-            return None
-        return known
+        return known if usable and known.searches > SEARCHES_BEFORE else None
 
     def _list(self, connection: Connection, known: _Known, word: str, prefix: bool) -> _List:
         found = known.lists.get((word, prefix))
         if found is None:
-            connection.execute(VOCABULARY)
             occurrences = (WORDS_FROM if prefix else WORD).all(connection, word=word)[0]
             found = known.lists[word, prefix] = _List(*_counted(_numbers(occurrences.rows)))
             known.entries += len(found.rows)
@@ -196,6 +193,12 @@ class WordIndex:
         of, lengths = known.lengths
         at = np.searchsorted(of, rows)
         return lengths[at] if at[-1] < len(of) and np.array_equal(of[at], rows) else None
+
+
+def _pays(query: WordQuery, state: IndexState) -> bool:
+    """Whether FTS5 would have much to read. Few words in a small index it finds as fast, and beside the interpreter."""
+    long_lists = query.any or len(query.phrases) == 1 or any(phrase.prefix for phrase in query.phrases)
+    return long_lists or _totals(state.totals or b"")[0] >= MANY_ROWS
 
 
 def _all(lists: Sequence[_List]) -> tuple[Rows, list[Numbers]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from native_routes.database import DeadlineExceeded, tokens_of
+from native_routes.database import DeadlineExceeded, show_words, tokens_of
 from native_routes.searching import word_index
 from native_routes.searching.word_index import BEST_ROWS, Ranked, WordIndex
 from native_routes.searching.word_query import Phrase, WordQuery, word_query
@@ -43,6 +44,7 @@ class Searched:
     def __init__(self, path: Path) -> None:
         self.home = HomeDatabase(path)
         self.reading = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        show_words(self.reading)
         self.words = WordIndex()
         self.random = random.Random(11)
         self.made = 0
@@ -82,7 +84,8 @@ class Searched:
 
 
 @pytest.fixture
-def searched(tmp_path: Path) -> Iterator[Searched]:
+def searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Searched]:
+    monkeypatch.setattr(word_index, "MANY_ROWS", 100)  # so that every kind of query is answered from memory
     made = Searched(tmp_path / "memories.db")
     made.add(400)
     made.warm()
@@ -166,6 +169,7 @@ def test_what_does_not_touch_the_words_leaves_the_lists(searched: Searched) -> N
 
 def test_two_connections_each_get_the_answer_of_what_they_see(searched: Searched) -> None:
     other = apsw.Connection(str(searched.home.path), flags=apsw.SQLITE_OPEN_READONLY)
+    show_words(other)
     other.execute("BEGIN")
     before = BEST_ROWS.all(other, match="tea", limit=500)
     searched.add(20, "tea")
@@ -219,6 +223,21 @@ def test_an_answer_that_is_not_fts5s_is_noticed_and_never_given(
     assert searched.words.best(searched.reading, "tea", 5) == right
     assert searched.words.differed
     assert searched.words.best(searched.reading, "tea", 5) == right
+
+
+def test_all_of_some_words_in_a_small_index_are_left_to_fts5(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(word_index, "MANY_ROWS", 30_000)
+    assert searched.from_memory("tea milk") is None
+    for match in ("tea", "tea OR milk", "te* milk"):
+        searched.agrees(match)
+
+
+def test_a_connection_that_shows_no_words_asks_fts5(searched: Searched) -> None:
+    with closing(apsw.Connection(str(searched.home.path), flags=apsw.SQLITE_OPEN_READONLY)) as plain:
+        assert searched.from_memory("tea", 20, plain) is None
+        assert searched.words.best(plain, "tea", 20) == BEST_ROWS.all(plain, match="tea", limit=20)
 
 
 def test_words_are_cut_and_folded_as_in_the_index(searched: Searched) -> None:
