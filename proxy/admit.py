@@ -56,7 +56,8 @@ class Admission:
         limit = auth.limits[route.limit or ""]
         key = f"{actor}:{route.limit}"
         window = self._windows.get(key)
-        if window is None or now_ms - window.start_ms >= limit.window_ms:
+        # A window that begins later than now: the clock was set back, and nobody may wait until it catches up.
+        if window is None or window.start_ms > now_ms or now_ms - window.start_ms >= limit.window_ms:
             self._open(key, now_ms)
             return None
         if window.count >= limit.max:

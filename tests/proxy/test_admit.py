@@ -261,6 +261,14 @@ def test_limiter_admits_legacys_number_in_a_window_that_starts_with_the_first_re
     assert passed(at, method, target, bearer("admin"), NOW_S + 60, allowed + 1) == allowed
 
 
+def test_clock_that_is_set_back_locks_nobody_out_and_one_set_forward_ends_the_window() -> None:
+    at, forget, day_s = Admission(), b"/api/memory/forget", 86_400
+
+    assert passed(at, "POST", forget, bearer("admin"), NOW_S, 6) == 5
+    assert passed(at, "POST", forget, bearer("admin"), NOW_S - day_s, 6) == 5
+    assert passed(at, "POST", forget, bearer("admin"), NOW_S + day_s, 6) == 5
+
+
 def test_refusal_says_when_to_come_back() -> None:
     at = Admission()
     passed(at, "POST", b"/api/memory/forget", bearer("admin"), NOW_S, 5)
