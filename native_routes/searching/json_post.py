@@ -6,6 +6,7 @@ Measured with replies of 768 numbers: httpx reached 912 requests a second, async
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
@@ -22,10 +23,6 @@ class PostError(Exception):
     """No whole reply came; the message says why and to whom."""
 
 
-class _StaleError(PostError):
-    """The service had closed the idle connection before it read a byte of the request."""
-
-
 class _Connection(asyncio.Protocol):
     """One connection with one exchange at a time."""
 
@@ -35,13 +32,21 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
         self._size = 0
-        self._used = False
         self._keeps = False
         self.idle_since = 0.0
 
     @property
     def open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def waits(self) -> bool:
+        """Whether the service is there and says nothing; also when the loop has not yet noticed that it left."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        news = select.poll()
+        news.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not news.poll(0)
 
     async def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Status and body. The connection is closed when the caller is cancelled."""
@@ -53,7 +58,6 @@ class _Connection(asyncio.Protocol):
             return await self._reply
         finally:
             self._reply = None
-            self._used = True
             if not self._keeps:
                 self.close()
 
@@ -78,8 +82,7 @@ class _Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        kind = _StaleError if self._used and not self._size else PostError
-        self._fail(kind("the connection ended before the reply did"))
+        self._fail(PostError("the connection ended before the reply did"))
         self._transport = None
 
     def _fail(self, error: PostError) -> None:
@@ -137,12 +140,9 @@ class JsonPoster:
             await client.aclose()
 
     async def _post_plain(self, address: tuple[str, int], request: bytes) -> tuple[int, bytes]:
+        """Sent once: a service that closes a kept connection may have read it. Legacy sends it once too."""
         connection = self._take_idle(address) or await _connect(address)
-        try:
-            reply = await connection.exchange(request)
-        except _StaleError:
-            connection = await _connect(address)
-            reply = await connection.exchange(request)
+        reply = await connection.exchange(request)
         self._put_idle(address, connection)
         return reply
 
@@ -151,7 +151,7 @@ class JsonPoster:
         idle = self._idle.get(address, [])
         while idle:
             connection = idle.pop()
-            if connection.open and connection.idle_since > oldest:
+            if connection.idle_since > oldest and connection.waits:
                 return connection
             connection.close()
         return None

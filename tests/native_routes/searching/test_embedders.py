@@ -220,3 +220,15 @@ async def test_connections_are_kept_and_a_closed_one_is_replaced(service: Loopba
     await service.drop_connections()
     assert await embedder.embed_query("c", ollama(service)) is not None
     assert service.connections == 2
+
+
+async def test_text_is_sent_once_also_when_a_kept_connection_ends_without_a_reply(
+    service: LoopbackEmbedder, embedder: Embedder
+) -> None:
+    await embedder.embed("a", ollama(service))
+    service.behaviour = "closes"
+    assert await embedder.embed("b", ollama(service)) is None
+    assert service.asked["b"] == 1
+
+    service.behaviour = "answers"
+    assert await embedder.embed("b", ollama(service)) is not None
