@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -17,6 +18,10 @@ from native_routes.javascript.values import utf16_length
 
 SHORTEST_HIDDEN: Final = 4  # UTF-16 units; shorter values are everywhere
 HIDDEN: Final = "[REDACTED]"
+UNSTARTABLE: Final = {  # as legacy says it
+    errno.ENOENT: 'Executable not found in $PATH: "sh"',
+    errno.E2BIG: "E2BIG: argument list too long, posix_spawn 'sh'",
+}
 KILLED_WITHIN_S: Final = 1.0  # a process that SIGKILL does not end waits for a disk
 
 
@@ -57,7 +62,9 @@ async def run_command(
             lambda: _Output(loop, limits.output_bytes), "sh", "-c", command,
             stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment, cwd=folder, start_new_session=True,
         )  # fmt: skip
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise CommandError(UNSTARTABLE.get(error.errno or 0, str(error))) from error
+    except ValueError as error:
         raise CommandError(str(error)) from error
     try:
         async with asyncio.timeout(limits.seconds or None):

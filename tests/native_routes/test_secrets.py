@@ -323,6 +323,18 @@ async def test_a_null_byte_is_refused_and_nothing_runs_that_was_cut_off_there(co
     assert "without null bytes" in answer["error"]
 
 
+async def test_a_command_that_cannot_be_started_is_told_in_legacys_words(context: Context) -> None:
+    for name, text in (("NOWHERE", "/no/such/folder"), ("BIG", "x" * 200_000)):
+        await put(context, name, text)
+    assert await run(context, "printf x", PATH="NOWHERE") == {"error": 'Executable not found in $PATH: "sh"'}
+    assert await run(context, "printf x", A="BIG") == {"error": "E2BIG: argument list too long, posix_spawn 'sh'"}
+
+
+async def test_a_character_that_comes_in_two_pieces_is_one(context: Context) -> None:
+    await put(context, "A", "value")
+    assert (await run(context, r"printf '\303'; sleep 0.1; printf '\274'", A="A"))["stdout"] == "ü"
+
+
 async def test_half_a_character_reaches_the_command_marked(context: Context) -> None:
     await put(context, "HALF", "ab\ud800")
 
