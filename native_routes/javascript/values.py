@@ -91,7 +91,7 @@ def bound_text(text: str) -> str:
     if text[:1] == "\ufeff":
         text = text[1:]
     elif text[:1] == "\ufffe":
-        return text[1:].encode("utf-16-le", "surrogatepass").decode("utf-16-be", "replace")
+        text = text[1:].encode("utf-16-le", "surrogatepass").decode("utf-16-be", "surrogatepass")
     if not _SURROGATE.search(text):
         return text
     units = memoryview(text.encode("utf-16-le", "surrogatepass")).cast("H").tolist()

@@ -196,6 +196,23 @@ async def test_texts_are_stored_as_sqlite_reads_the_utf16_of_legacy(home: Changi
     )
 
 
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("\\ufffe\\u6100\\u6200", "ab"),
+        ("\\ufffe\\u3dd8\\u00de", "\U0001f600"),  # swapped, the pair of an emoji
+        ("\\ufffe\\u00d8\\u6100x", "\U00010061\u7800"),  # swapped, half a pair: it swallows what follows
+        ("\\ufffe\\u00d8", "\ufffd"),
+        ("\\ufeff\\ufeffa", "\ufeffa"),
+        ("a\\ufffe", "a\ufffe"),
+    ],
+)
+async def test_a_byte_order_mark_at_the_head_is_taken_as_one(home: ChangingHome, sent: str, stored: str) -> None:
+    body = b'{"content":"c","who":"%s"}' % sent.encode()
+    told = json.loads((await home.ask("POST", REMEMBER, body=body)).body)
+    assert home.memory(told["id"], "who") == (stored,)
+
+
 async def test_a_memory_waits_while_another_process_writes(home: ChangingHome) -> None:
     home.database.execute("BEGIN IMMEDIATE")
     asking = asyncio.create_task(home.told("POST", REMEMBER, {"content": "Tea"}))

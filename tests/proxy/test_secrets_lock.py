@@ -31,7 +31,7 @@ listen(async (request) => {
 
 
 class EveryGroupNative(RunningProxy):
-    command = (sys.executable, "-m", "parity_tests.harness.native_server")
+    command = (sys.executable, "-m", "parity_tests.harness.native_server", "serve")
 
 
 def test_a_client_that_does_not_send_its_body_holds_nobody_up(tmp_path: Path) -> None:
