@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import socket
 from collections.abc import Mapping
@@ -13,8 +12,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from native_routes.javascript.json_problem import json_problem
 from native_routes.javascript.json_text import parse_json
-from native_routes.javascript.primitives import WHITE_SPACE, Undefined, undefined
+from native_routes.javascript.primitives import Undefined, undefined
 from native_routes.javascript.values import utf16_length
 
 REPLY_LIMIT_BYTES: Final = 16 * 1024 * 1024
@@ -26,7 +26,6 @@ TOO_MANY_REDIRECTS: Final = f"The response redirected too many times{_MORE}"
 # What Bun takes for an address: a name without a scheme, and any number of slashes after one.
 _BARE_HOST: Final = re.compile(r"^(?=[A-Za-z][A-Za-z0-9+.-]*:[0-9]+(?:[/?#]|$))")
 _SLASHES: Final = re.compile(r"(?<=:)/*")
-_WORD: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 
 
 class ServiceError(Exception):
@@ -48,7 +47,8 @@ class ServiceReply:
         try:
             return parse_json(text)
         except (ValueError, RecursionError) as error:
-            raise ServiceError(_json_problem(text, error)) from error
+            problem = json_problem(text) if text else "Unexpected end of JSON input"
+            raise ServiceError(problem or str(error)) from error
 
 
 async def get(url: str, within_s: float) -> ServiceReply:
@@ -124,21 +124,3 @@ def _is_unknown_host(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, socket.gaierror):
         error = error.__cause__ or error.__context__
     return error is not None
-
-
-def _json_problem(text: str, error: Exception) -> str:
-    """Bun's message for the mistakes that are common; the general one for the others, where Bun may be more exact."""
-    if not text:
-        return "Unexpected end of JSON input"
-    begin = text.lstrip(WHITE_SPACE)
-    at = error.pos if isinstance(error, json.JSONDecodeError) else 0
-    rest = text[at:].lstrip(" \t\r\n")
-    if not rest:
-        return "JSON Parse error: Unexpected EOF"
-    if rest != begin:
-        return "JSON Parse error: Unable to parse JSON string"
-    word = _WORD.match(begin)
-    if word is not None:
-        return f'JSON Parse error: Unexpected identifier "{word[0]}"'
-    kind = "Unexpected" if begin[0] in "]},:" else "Unrecognized"
-    return f"JSON Parse error: {kind} token '{begin[0]}'"

@@ -10,10 +10,11 @@ from typing import Any, Protocol, TypeVar
 
 from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import NativeRequest
+from native_routes.javascript.json_problem import json_problem
 from native_routes.javascript.values import to_text, truthy, well_formed
 from native_routes.outside import Clock, now_text
 from native_routes.reply import Refusal, Reply, json_reply
-from native_routes.request_body import read_json
+from native_routes.request_body import body_text, read_json
 from native_routes.secrets.opening import SecretError, open_secret
 from native_routes.secrets.running import CommandError, Limits, run_command
 from native_routes.secrets.sealing import UnsealError, machine_key, seal
@@ -114,10 +115,7 @@ class _Asked:
 
 
 async def _asked(request: NativeRequest, usual: Mapping[str, Any] | None = None) -> _Asked:
-    try:
-        body = await read_json(request)
-    except ValueError as error:
-        raise Refusal(500, f"JSON Parse error: {error}") from error
+    body = await _body(request, 500)
     if body is None:
         raise Refusal(500, "null is not an object (evaluating 'body.command')")
     fields = body if isinstance(body, dict) else {}
@@ -154,11 +152,17 @@ def _resolve(store: SecretsFile, key: bytes, names: Mapping[str, Any]) -> dict[s
     return {variable: open_secret(store, key, name) for variable, name in names.items()}
 
 
-async def _value(request: NativeRequest) -> Any:
+async def _body(request: NativeRequest, status: int) -> Any:
+    """Refuses with `status` what is no JSON, in legacy's words."""
     try:
-        body = await read_json(request)
+        return await read_json(request)
     except ValueError as error:
-        raise Refusal(400, f"JSON Parse error: {error}") from error
+        problem = json_problem(body_text(await request.body()))
+        raise Refusal(status, problem or f"JSON Parse error: {error}") from error  # too deep for us
+
+
+async def _value(request: NativeRequest) -> Any:
+    body = await _body(request, 400)
     if body is None:
         raise Refusal(400, "null is not an object (evaluating 'body.value')")
     return body.get("value") if isinstance(body, dict) else None
