@@ -113,3 +113,15 @@ class RunningProxy:
             except httpx.TransportError:
                 pass
             time.sleep(0.02)
+
+
+class EveryGroupNative(RunningProxy):
+    """Native answers without evidence, for the groups that are asked for."""
+
+    command = (sys.executable, "-m", "parity_tests.harness.native_server", "serve")
+
+    def __init__(self, folder: Path, *groups: str, **options: str) -> None:
+        super().__init__(folder, **options)
+        (self.home_path / ".daemon").mkdir()
+        modes = "".join(f"  {group}: native\n" for group in groups)
+        (self.home_path / ".daemon" / "cutover.yaml").write_text(f"groups:\n{modes}")

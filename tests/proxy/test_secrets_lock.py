@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from tests.proxy.planted_proxy import PlantedProxy
-from tests.proxy.running_proxy import RunningProxy
+from tests.proxy.running_proxy import EveryGroupNative
 
 # Reads the file of secrets, and writes it when told, with one more: as legacy does, with a pause in between.
 CONNECTS_WHEN_TOLD = """
@@ -28,10 +27,6 @@ listen(async (request) => {
   return Response.json(health);
 });
 """
-
-
-class EveryGroupNative(RunningProxy):
-    command = (sys.executable, "-m", "parity_tests.harness.native_server", "serve")
 
 
 def test_a_client_that_does_not_send_its_body_holds_nobody_up(tmp_path: Path) -> None:
@@ -52,10 +47,7 @@ def test_a_client_that_does_not_send_its_body_holds_nobody_up(tmp_path: Path) ->
 
 
 def test_a_secret_stored_while_legacy_connects_to_1password_is_not_lost(tmp_path: Path) -> None:
-    proxy = EveryGroupNative(tmp_path, daemon=CONNECTS_WHEN_TOLD)
-    (proxy.home_path / ".daemon").mkdir()
-    (proxy.home_path / ".daemon" / "cutover.yaml").write_text("groups:\n  secrets: native\n")
-    with proxy, ThreadPoolExecutor() as clients:
+    with EveryGroupNative(tmp_path, "secrets", daemon=CONNECTS_WHEN_TOLD) as proxy, ThreadPoolExecutor() as clients:
         proxy.until_legacy("ready")
         proxy.wait_for(lambda: proxy.get("/api/secrets").headers["x-signet-served-by"] == "native")
         proxy.post("/api/secrets/FIRST", {"value": "1"})
