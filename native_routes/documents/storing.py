@@ -14,9 +14,14 @@ MOST_ATTEMPTS: Final = 3
 
 
 def add(connection: Connection, document: NewDocument, document_id: str, now: str) -> queries.KnownDocument | None:
-    """None after inserting it, else the document that has its address. Raises UnbindableError for a list or object."""
-    if truthy(document.source_url):
-        known = queries.BY_ADDRESS.one(connection, source_url=bindable(document.source_url))
+    """None after inserting it, else the document that has its address. Raises UnbindableError for a list or object.
+
+    Legacy: looking for an address, bun:sqlite takes a list of one for what is in it; inserting, it does not.
+    """
+    address = document.source_url
+    if truthy(address):
+        looked_for = address[0] if isinstance(address, list) and len(address) == 1 else address
+        known = queries.BY_ADDRESS.one(connection, source_url=bindable(looked_for))
         if known is not None:
             return known
     queries.INSERT.run(

@@ -64,6 +64,16 @@ async def test_a_document_is_queued_with_a_job(home: ChangingHome) -> None:
     ) == [(told["jobId"], None, told["id"], "document_ingest", "pending", 0, 3, NOW, NOW)]
 
 
+async def test_an_address_in_a_list_of_one_is_found_and_never_stored(home: ChangingHome) -> None:
+    known = await added(home, URL)
+    boxed = {"source_type": "file", "url": [URL["url"]]}
+    assert (await home.told("POST", DOCUMENTS, boxed))[1] == {"id": known, "status": "queued", "deduplicated": True}
+    for url in (["other"], [], [URL["url"], 1], [[URL["url"]]], [None], {"a": URL["url"]}):
+        status, _ = await home.told("POST", DOCUMENTS, boxed | {"url": url})
+        assert status == 500
+    assert home.database.execute("SELECT count(*) FROM documents") == [(1,)]
+
+
 async def test_an_address_is_one_document_until_it_failed_or_was_deleted(home: ChangingHome) -> None:
     first = await added(home, URL)
     assert await home.told("POST", DOCUMENTS, URL | {"source_type": "file"}) == (
