@@ -232,7 +232,8 @@ class Embedder:
             base = trim(base) or OPENAI_URL
         if not key and _host(base) == "api.openai.com":
             raise EmbeddingError("api.openai.com needs an API key: set embedding.api_key or OPENAI_API_KEY")
-        fields = {"Authorization": f"Bearer {key}"} if key else {}
+        # Source: Fetch, "normalize a header value". A key that was pasted with its line break is good.
+        fields = {"Authorization": f"Bearer {key}".rstrip("\t\n\r ")} if key else {}
         return _Request(
             f"{_base(base)}/embeddings", _json({"model": config.model, "input": text}), fields, _openai_vector
         )

@@ -184,14 +184,15 @@ async def _connect(address: tuple[str, int]) -> _Connection:
 
 
 def _request(parts: SplitResult, body: bytes, fields: Mapping[str, str]) -> bytes:
+    """Values of fields may be Latin-1, as Fetch sends them; an address is ASCII."""
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [f"POST {target} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}", "Content-Type: application/json"]
-    lines += [f"{name}: {value}" for name, value in fields.items()]
-    lines += [f"Content-Length: {len(body)}", "Accept: */*", "", ""]
+    begin = [f"POST {target} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}", "Content-Type: application/json"]
+    end = [f"Content-Length: {len(body)}", "Accept: */*", "", ""]
+    given = [f"{name}: {value}" for name, value in fields.items()]
     try:
-        head = "\r\n".join(lines).encode("ascii")
+        head = "\r\n".join([*begin, ""]).encode("ascii") + "\r\n".join([*given, *end]).encode("latin-1")
     except UnicodeEncodeError as error:
         raise PostError(f"{error.object!r} cannot be sent as the head of a request") from error
-    if head.count(b"\n") != len(lines) - 1:
-        raise PostError("a line break in the address or the API key")
+    if head.count(b"\n") != len(begin) + len(given) + len(end) - 1 or b"\0" in head:
+        raise PostError("a line break or a null byte in the address or the API key")
     return head + body

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from native_routes.declaration import LeftToLegacy
+from native_routes.javascript.primitives import trim
 from native_routes.secrets.sealing import UnsealError, machine_key, unseal
 from native_routes.secrets.store import SecretsFile, StoreError
 
@@ -40,10 +41,16 @@ def open_secret(store: SecretsFile, key: bytes, name: Any) -> str:
 
 
 async def resolve(home_path: Path, environment: Mapping[str, str], setting: str) -> str:
-    """The key that a setting such as `$secret:OPENAI` or `op://vault/item` stands for. Raises SecretError."""
+    """The key that a setting such as `$secret:OPENAI` or `op://vault/item` stands for, "" when it names none.
+
+    Raises SecretError.
+    """
+    name = trim(setting.removeprefix(STORED))
+    if not name:
+        return ""
 
     def work() -> str:
-        return open_secret(SecretsFile.of(home_path), machine_key(environment), setting.removeprefix(STORED))
+        return open_secret(SecretsFile.of(home_path), machine_key(environment), name)
 
     try:
         return await asyncio.to_thread(work)

@@ -72,7 +72,7 @@ class LoopbackEmbedder:
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         lines = head.split("\r\n")
         fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:] if line)}
         body = json.loads(await reader.readexactly(int(fields["content-length"])))

@@ -14,6 +14,7 @@ import pytest
 from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import LeftToLegacy
 from native_routes.reply import Reply
+from native_routes.secrets.opening import SecretError, resolve
 from native_routes.secrets.running import Limits, hider
 from native_routes.secrets.sealing import UnsealError, derive_key, seal, unseal
 from native_routes.secrets.store import pretty
@@ -321,6 +322,15 @@ async def test_a_null_byte_is_refused_and_nothing_runs_that_was_cut_off_there(co
 
     assert status == 500
     assert "without null bytes" in answer["error"]
+
+
+async def test_a_setting_names_a_secret_with_blanks_around_it_or_none(context: Context) -> None:
+    await put(context, "KEY", " value ")
+    for setting in ("$secret:KEY", "$secret: KEY\t", "KEY"):
+        assert await resolve(context.home_path, context.environment, setting) == " value "
+    assert await resolve(context.home_path, context.environment, "$secret: ") == ""
+    with pytest.raises(SecretError, match="Secret 'OTHER' not found"):
+        await resolve(context.home_path, context.environment, "$secret:OTHER")
 
 
 async def test_a_command_that_cannot_be_started_is_told_in_legacys_words(context: Context) -> None:

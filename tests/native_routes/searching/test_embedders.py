@@ -78,6 +78,31 @@ async def test_openai_itself_is_not_asked_without_a_key(embedder: Embedder) -> N
     assert "API key" in (embedder.status.problem or "")
 
 
+@pytest.mark.parametrize(
+    ("key", "sent"),
+    [
+        ("pasted\r\n", "Bearer pasted"),
+        ("in\tthe middle \t", "Bearer in\tthe middle"),
+        ("k\xfc", "Bearer k\xfc"),
+        ("   ", "Bearer"),
+        ("", None),
+        ("two\nlines", "nothing is sent"),
+        ("nul\0", "nothing is sent"),
+        ("\U0001f600", "nothing is sent"),
+    ],
+)
+async def test_a_key_is_sent_as_fetch_sends_it(service: LoopbackEmbedder, key: str, sent: str | None) -> None:
+    async def resolve(name: str) -> str:
+        return key
+
+    embedder = Embedder(resolve_secret=resolve)
+    answered = await embedder.embed("text", openai(service, "$secret:NAME")) is not None
+    await embedder.close()
+
+    assert answered == (sent != "nothing is sent")
+    assert [fields.get("authorization") for _, fields, _ in service.requests] == ([sent] if answered else [])
+
+
 @pytest.mark.parametrize("key", ["$secret:NAME", "op://vault/item"])
 async def test_a_stored_secret_is_resolved_or_said_to_be_unreadable(service: LoopbackEmbedder, key: str) -> None:
     async def resolve(name: str) -> str:
