@@ -6,6 +6,7 @@ Measured with replies of 768 numbers: httpx reached 912 requests a second, async
 from __future__ import annotations
 
 import asyncio
+import re
 import select
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,6 +17,7 @@ import httpx
 
 IDLE_S: Final = 4.0  # Ollama and Bun close idle connections after five seconds or more
 IDLE_CONNECTIONS: Final = 32  # for each address
+_PLAIN: Final = re.compile(r"(?!.*/\.)[A-Za-z0-9/?%._~:@!$&'()*+,;=-]*")
 REPLY_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -127,7 +129,7 @@ class JsonPoster:
         async with asyncio.timeout(timeout_s):
             if parts.scheme == "https":
                 return await self._post_tls(url, body, fields)
-            request = _request(parts, body, fields)
+            request = _request(parts, _target(url, parts), body, fields)
             return await self._post_plain((parts.hostname, port or 80), request)
 
     async def close(self) -> None:
@@ -183,9 +185,19 @@ async def _connect(address: tuple[str, int]) -> _Connection:
     return created[1]
 
 
-def _request(parts: SplitResult, body: bytes, fields: Mapping[str, str]) -> bytes:
-    """Values of fields may be Latin-1, as Fetch sends them; an address is ASCII."""
+def _target(url: str, parts: SplitResult) -> str:
+    """Path and query as Fetch sends them: percent-encoded, without dot segments."""
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if _PLAIN.fullmatch(target):
+        return target
+    try:
+        return httpx.URL(url).raw_path.decode("ascii")
+    except httpx.InvalidURL as error:
+        raise PostError(f"{url!r} is no address: {error}") from error
+
+
+def _request(parts: SplitResult, target: str, body: bytes, fields: Mapping[str, str]) -> bytes:
+    """Values of fields may be Latin-1, as Fetch sends them; an address is ASCII."""
     begin = [f"POST {target} HTTP/1.1", f"Host: {parts.netloc.rpartition('@')[2]}", "Content-Type: application/json"]
     end = [f"Content-Length: {len(body)}", "Accept: */*", "", ""]
     given = [f"{name}: {value}" for name, value in fields.items()]

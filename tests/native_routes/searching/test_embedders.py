@@ -257,3 +257,21 @@ async def test_text_is_sent_once_also_when_a_kept_connection_ends_without_a_repl
 
     service.behaviour = "answers"
     assert await embedder.embed("b", ollama(service)) is not None
+
+
+@pytest.mark.parametrize(
+    ("below", "asked"),
+    [
+        ("/a b", "/a%20b/api/embeddings"),
+        ("/ü", "/%C3%BC/api/embeddings"),
+        ("/a/../b", "/b/api/embeddings"),
+        ("/a%20b", "/a%20b/api/embeddings"),
+        ("/x?q=1", "/x?q=1/api/embeddings"),
+        ("/x#f", "/x"),
+    ],
+)
+async def test_the_path_of_an_address_is_sent_as_fetch_sends_it(
+    service: LoopbackEmbedder, embedder: Embedder, below: str, asked: str
+) -> None:
+    await embedder.embed("text", EmbeddingConfig(provider="ollama", model="m", base_url=service.url + below))
+    assert [path for path, _, _ in service.requests] == [asked]
