@@ -6,8 +6,8 @@ A sealed text is base64, with padding, of a nonce of 24 bytes and what libsodium
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
+import re
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -23,6 +23,7 @@ from native_routes.javascript.values import well_formed
 
 MACHINE_ID_PATHS: Final = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 _CONTEXT: Final = "signet:secrets:"
+_DIGITS: Final = re.compile(r"[A-Za-z0-9+/]*")
 _SHORTEST: Final = nacl.secret.SecretBox.NONCE_SIZE + 16  # bytes of the authentication code
 
 
@@ -44,10 +45,7 @@ def unseal(sealed: Any, key: bytes) -> str:
     """The text of what `seal` made, or legacy. Raises UnsealError."""
     if not isinstance(sealed, str):
         raise UnsealError("input cannot be null or undefined" if sealed is None else "unsupported input type for input")
-    try:
-        octets = base64.b64decode(sealed, validate=True)
-    except (binascii.Error, ValueError):
-        raise UnsealError("invalid input") from None
+    octets = _octets(sealed)
     if len(octets) < _SHORTEST:
         raise UnsealError("ciphertext is too short")
     try:
@@ -55,6 +53,18 @@ def unseal(sealed: Any, key: bytes) -> str:
     except nacl.exceptions.CryptoError:
         raise UnsealError("wrong secret key for the given ciphertext") from None
     return text.decode("utf-8", "replace")
+
+
+def _octets(sealed: str) -> bytes:
+    """Base64 as libsodium reads it: up to what is none, and padded. Raises UnsealError."""
+    digits = _DIGITS.match(sealed)[0]  # type: ignore[index]  # matches anything
+    read = digits + "=" * (-len(digits) % 4)
+    octets = b"" if len(digits) % 4 == 1 else base64.b64decode(read)
+    if not sealed.startswith(read) or base64.b64encode(octets).decode() != read:
+        raise UnsealError("invalid input")
+    if sealed != read:
+        raise UnsealError("incomplete input")
+    return octets
 
 
 @cache

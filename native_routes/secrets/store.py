@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from native_routes.javascript.json_text import parse_json
-from native_routes.javascript.primitives import stringify
+from native_routes.javascript.primitives import stringify, undefined
 from native_routes.request_body import body_text
 from native_routes.whole_file import replace_file
 
@@ -54,14 +54,14 @@ class SecretsFile:
 
     @property
     def names(self) -> list[str]:
-        return list(self._entries("store.secrets"))
+        return list(self._entries("Object.keys(store.secrets)"))
 
     def holds(self, name: str) -> bool:
-        return name in self._entries("store.secrets") or name in INHERITED
+        return name in self._entries("name in store.secrets") or name in INHERITED
 
     def sealed(self, name: str) -> Any:
         """The sealed text, None where an entry has none. Raises KeyError for a name that is not there."""
-        entries = self._entries("store.secrets")
+        entries = self._entries("store.secrets[name]")
         if name not in entries and name not in INHERITED:
             raise KeyError(name)
         entry = entries.get(name)
@@ -77,17 +77,22 @@ class SecretsFile:
         self._write()
 
     def remove(self, name: str) -> None:
-        self._entries("store.secrets").pop(name, None)
+        self._entries("name in store.secrets").pop(name, None)
         self._write()
 
     def _entries(self, wanted: str) -> dict[str, Any]:
-        """`wanted` is what legacy's code evaluates when it fails."""
+        """`wanted` is what legacy's code evaluates when it fails.
+
+        Differs: a list or a text counts as no object; legacy finds places in it, and loses what it stores there.
+        """
         if self._content is None:
             raise StoreError("null is not an object (evaluating 'store.secrets')")
-        entries = self._content.get("secrets") if isinstance(self._content, dict) else None
-        if not isinstance(entries, dict):
-            raise StoreError(f"undefined is not an object (evaluating '{wanted}')")
-        return entries
+        entries = self._content.get("secrets", undefined) if isinstance(self._content, dict) else undefined
+        if isinstance(entries, dict):
+            return entries
+        if wanted == "name in store.secrets":
+            raise StoreError(f"store.secrets is not an Object. (evaluating '{wanted}')")
+        raise StoreError(f"{'null' if entries is None else 'undefined'} is not an object (evaluating '{wanted}')")
 
     def _write(self) -> None:
         """Differs: legacy overwrites what it could not parse, and with it every secret; ours keeps it beside.

@@ -79,6 +79,13 @@ def test_the_key_and_the_sealed_texts_are_libsodiums() -> None:
     [
         (None, "input cannot be null or undefined"),
         ("not base64!", "invalid input"),
+        ("AAA", "invalid input"),  # no padding
+        ("AAB=", "invalid input"),  # bits beyond the last octet
+        ("A", "invalid input"),
+        ("!!!!", "incomplete input"),
+        ("AAAA\n", "incomplete input"),
+        ("AA==AA", "incomplete input"),
+        ("", "ciphertext is too short"),
         ("AAAA", "ciphertext is too short"),
         ("A" * 80, "wrong secret key for the given ciphertext"),
         (SEALED[""], "wrong secret key for the given ciphertext"),
