@@ -172,9 +172,9 @@ def _own_entries(value: Any) -> dict[str, Any]:
     """`Object.entries(value)`."""
     if isinstance(value, dict):
         return value
-    if isinstance(value, str | list):
-        return {str(place): item for place, item in enumerate(value)}
-    return {}
+    if isinstance(value, str):
+        value = list(map(chr, memoryview(value.encode("utf-16-le", "surrogatepass")).cast("H")))
+    return {str(place): item for place, item in enumerate(value)} if isinstance(value, list) else {}
 
 
 async def _with_store(context: Context, work: Callable[[SecretsFile], T]) -> T:

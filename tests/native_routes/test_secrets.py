@@ -347,6 +347,13 @@ async def test_a_command_that_cannot_be_started_is_told_in_legacys_words(context
     assert await run(context, "printf x", A="BIG") == {"error": "E2BIG: argument list too long, posix_spawn 'sh'"}
 
 
+async def test_a_text_for_a_map_of_secrets_is_its_units(context: Context) -> None:
+    await put(context, "L", "value")
+    command = b'{"command":"true","secrets":"%s"}'
+    assert (await exec_raw(context, command % b"LL"))[1]["code"] == 0
+    assert await exec_raw(context, command % "L😀".encode()) == (500, {"error": "Secret '\ud83d' not found"})
+
+
 async def test_a_character_that_comes_in_two_pieces_is_one(context: Context) -> None:
     await put(context, "A", "value")
     assert (await run(context, r"printf '\303'; sleep 0.1; printf '\274'", A="A"))["stdout"] == "ü"
