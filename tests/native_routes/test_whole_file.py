@@ -1,0 +1,62 @@
+"""Files of the home on a disk that takes no more: the old one stays whole, no draft is left, and the client is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from native_routes.whole_file import replace_file
+from tests.native_routes import test_config, test_secrets
+from tests.native_routes.asking import ask, value
+
+LIMIT_BYTES = 20_000
+TOO_MUCH = "x" * 50_000
+
+
+async def answers(home_path: Path) -> list[Any]:
+    """What the two routes that write files answer, before and while no file may grow beyond LIMIT_BYTES."""
+    import resource
+
+    (home_path / "home").mkdir()
+    config, secrets = test_config.Context(home_path / "home"), test_secrets.Context(home_path)
+    told = []
+    for text in ("short", TOO_MUCH):
+        saved = await ask(config, "POST", "/api/config", json_body={"file": "USER.md", "content": text})
+        put = await ask(secrets, "POST", f"/api/secrets/S{len(text)}", json_body={"value": text})
+        told += [[saved.status, value(saved)], [put.status, "error" in value(put)]]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT_BYTES, resource.RLIM_INFINITY))
+    await secrets.daemon_log.close()
+    await config.daemon_log.close()
+    return told
+
+
+def test_full_disk_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.native_routes.test_whole_file", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    saved, put, not_saved, not_put = json.loads(done.stdout)
+    assert (saved, put) == ([200, {"success": True}], [200, False])
+    assert (not_saved, not_put) == ([500, {"error": "Failed to save file"}], [400, True])
+    assert {path.name: path.read_text() for path in (tmp_path / "home").iterdir()} == {"USER.md": "short"}
+    assert [path.name for path in (tmp_path / ".secrets").iterdir()] == ["secrets.enc"]
+    assert list(json.loads((tmp_path / ".secrets" / "secrets.enc").read_text())["secrets"]) == ["S5"]
+
+
+@pytest.mark.parametrize("old", [b"", b"old text"])
+def test_a_new_text_takes_the_place_of_the_old_one_and_of_its_links(tmp_path: Path, old: bytes) -> None:
+    (tmp_path / "file").write_bytes(old)
+    (tmp_path / "link").symlink_to("file")
+    replace_file(tmp_path / "link", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert (tmp_path / "link").is_symlink()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(answers(Path(sys.argv[1])))))
