@@ -6,6 +6,7 @@ flat name, that name counts when the nested one is absent.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
@@ -48,8 +49,9 @@ class _Section:
         return next((value for value in map(self.at, paths) if isinstance(value, bool)), default)
 
     def number(self, default: float, low: float, high: float, *paths: str) -> float:
+        """Hundreds of digits are infinite, and no number here."""
         value = self.first(*paths)
-        return clamp(value, low, high) if is_number(value) else default
+        return clamp(value, low, high) if is_number(value) and math.isfinite(value) else default
 
     def fraction(self, default: float, *paths: str) -> float:
         return self.number(default, 0, 1, *paths)

@@ -106,6 +106,12 @@ def test_pipeline_settings_have_flat_older_names_and_are_clamped_not_rounded() -
     assert pipeline["reranker"]["topN"] == 100
 
 
+def test_a_pipeline_setting_too_long_for_a_number_is_absent() -> None:
+    pipeline = read_pipeline(parse(f"graph:\n  boostWeight: {'9' * 400}\nworkerPollMs: -{'9' * 400}"))
+
+    assert (pipeline["graph"]["boostWeight"], pipeline["worker"]["pollMs"]) == (0.15, 2000)
+
+
 @pytest.mark.parametrize(
     ("section", "provider", "model"),
     [
