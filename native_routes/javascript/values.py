@@ -16,8 +16,8 @@ _RADIX: Final = {"0x": 16, "0o": 8, "0b": 2}
 
 
 def truthy(value: Any) -> bool:
-    """JavaScript's Boolean(value): empty lists and objects are true."""
-    if isinstance(value, list | dict):
+    """JavaScript's Boolean(value): lists, objects and bytes are true, empty ones too."""
+    if isinstance(value, list | dict | bytes):
         return True
     return bool(value) and value == value  # NaN is not true
 
@@ -30,7 +30,7 @@ def to_number(value: Any) -> float:
         return float(value)
     if isinstance(value, str):
         return _text_number(trim(value))
-    return _text_number(trim(_joined(value))) if isinstance(value, list) else math.nan
+    return _text_number(trim(_joined(list(value)))) if isinstance(value, list | bytes) else math.nan
 
 
 def _text_number(text: str) -> float:

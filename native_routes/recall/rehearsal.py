@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from native_routes.javascript.dates import parse_date
-from native_routes.javascript.values import to_number
+from native_routes.javascript.values import to_number, truthy
 from native_routes.memory_config import SearchConfig
 from native_routes.searching.hybrid_ranking import Candidate, rehearsal_factor, sort_by_score
+from native_routes.stored_values import bytes_text
 
 _DAY_MS: Final = 86_400_000
 _date = lru_cache(maxsize=8_192)(parse_date)  # memories recalled together share the second
@@ -39,13 +40,15 @@ def boost_rehearsed(candidates: list[Candidate], uses: Mapping[str, Use], config
 
 
 def _count(stored: Any) -> float:
-    """NaN for a text that is no number. Legacy adds 1 to it, which makes "0x1" into "0x11"."""
+    """NaN for a text that is no number. Legacy adds 1 to it, which makes "0x1" into "0x11"; bytes are text, too."""
+    if isinstance(stored, bytes):
+        stored = bytes_text(stored)
     return to_number(f"{stored}1") - 1 if isinstance(stored, str) else to_number(stored)
 
 
 def _days_since(last: Any, now_ms: int, otherwise: float) -> float:
     """`last` has no zone and is UTC; legacy reads it as local time, which shows outside UTC only."""
-    if not isinstance(last, str) or not last:
+    if not truthy(last):
         return otherwise
-    ms = _date(last)
+    ms = _date(bytes_text(last) if isinstance(last, bytes) else last)
     return math.nan if ms is None else (now_ms - ms) / _DAY_MS

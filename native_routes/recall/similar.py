@@ -21,7 +21,7 @@ from native_routes.tags import parse_tags_field
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    vector: bytes
+    vector: Any  # as stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,13 @@ SIMILAR: Final = Query(
 
 
 def find_anchor(connection: Connection, memory: str) -> Vector | None:
-    """The vector of a memory, None when it has none. Raises ValueError when its bytes are no whole float32 numbers."""
+    """The vector of a memory, None when it has none. Raises ValueError when it is no bytes of whole float32s."""
     found = ANCHOR.one(connection, id=bound_text(memory))
-    return None if found is None else np.frombuffer(found.vector, dtype="<f4")
+    if found is None:
+        return None
+    if not isinstance(found.vector, bytes):
+        raise ValueError(f"a vector is stored as {type(found.vector).__name__}: expected bytes")
+    return np.frombuffer(found.vector, dtype="<f4")
 
 
 def load_similar(

@@ -22,12 +22,16 @@ def stored_similarity(
 ) -> Callable[[Candidate], float | None]:
     """A function that gives each candidate's cosine, None where it has no vector.
 
-    Raises ValueError for a stored vector whose bytes are no whole float32 numbers: legacy then does not rerank.
+    Bytes behind the last whole float32 do not count, and what is not stored as bytes holds no number.
     """
     rows = STORED_VECTORS.all(connection, ids=json.dumps([candidate.id for candidate in candidates]))
-    cosines = cosines_with(vector, [row.vector for row in rows])
+    cosines = cosines_with(vector, [_whole(row.vector) for row in rows])
     by_memory = {row.memory_id: cosine for row, cosine in zip(rows, cosines, strict=True)}
     return lambda candidate: by_memory.get(candidate.id)
+
+
+def _whole(stored: object) -> bytes:
+    return stored[: len(stored) // FLOAT_BYTES * FLOAT_BYTES] if isinstance(stored, bytes) else b""
 
 
 def cosines_with(vector: Vector, blobs: list[bytes]) -> list[float]:

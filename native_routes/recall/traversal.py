@@ -12,7 +12,7 @@ from typing import Any
 
 from native_routes.database import Connection, StatementError, translated
 from native_routes.javascript.dates import iso_text
-from native_routes.javascript.values import bindable
+from native_routes.javascript.values import bindable, to_number
 from native_routes.memory_config import TraversalConfig
 from native_routes.recall.attributes import KnownAttributes
 from native_routes.recall.entities import KnownEntities
@@ -136,6 +136,7 @@ def _added(connection: Connection, known: KnownAttributes, missing: list[str], w
 
 def _score(importance: Any, min_score: float) -> float:
     """Between `min_score` and 1; NaN for an importance that is no number, or a NaN `min_score`."""
-    if not isinstance(importance, int | float) or min_score != min_score:  # NaN
+    score = to_number(importance)
+    if score != score or min_score != min_score:  # NaN
         return float("nan")
-    return max(min_score, min(1.0, importance))
+    return max(min_score, min(1.0, score))

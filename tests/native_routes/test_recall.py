@@ -83,6 +83,34 @@ async def test_recall_goes_on_with_words_when_the_vector_has_another_length(home
     assert (found["method"], [result["id"] for result in found["results"]]) == ("keyword", ["m"])
 
 
+@pytest.mark.parametrize("stored", [b"\0\1\2", b"", 5, "text"], ids=str)
+async def test_reranking_sees_no_likeness_in_a_vector_without_numbers(home: VectorHome, stored: Any) -> None:
+    for name in ("plain", "broken"):
+        home.memory(name, content="green tea")
+    home.embedding("e", "broken", text_vector("green tea"))
+    home.execute("UPDATE embeddings SET vector = ?", (stored,))
+    home.execute("DELETE FROM vec_embeddings")
+    async with LoopbackEmbedder() as service, context_of(home, ollama(service)) as context:
+        found = body(await context.recall("green tea"))
+
+    assert [(result["id"], result["score"]) for result in found["results"]] == [("plain", 1), ("broken", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("count", "last", "score"), [("x''", None, 1), ("x'07'", None, 1.21), ("7", "x'07'", 1), ("7", "x''", None)]
+)
+async def test_uses_stored_as_bytes_count_as_their_text(
+    home: VectorHome, count: str, last: str | None, score: float | None
+) -> None:
+    """A count of x'07' plus 1 is the text 71; as a date it is the seventh month of 2001, and x'' is none."""
+    home.memory("m", content="tea")
+    home.execute(f"UPDATE memories SET access_count = {count}, last_accessed = {last or 'NULL'}")  # noqa: S608
+    async with context_of(home, replace(WORDS_ALONE, reranker=replace(WORDS_ALONE.reranker, enabled=False))) as context:
+        (found,) = body(await context.recall("tea"))["results"]
+
+    assert found["score"] == score
+
+
 @pytest.mark.parametrize(
     ("limit", "count"),
     [(None, 10), (1, 1), (1.9, 1), ("2", 2), (1e9, 12), (-10, 2), (0, 0), ("x", 0), (True, 1), ([3], 3), ({}, 0)],
@@ -179,6 +207,19 @@ async def test_traversal_belongs_to_the_agent_and_tells_of_its_last_walk(home: V
     assert (status["focalEntityNames"], status["memoryCount"], status["traversedEntities"]) == (["Harbour"], 1, 1)
 
 
+@pytest.mark.parametrize(("importance", "score"), [(" ", 0.1), ("0x1", 1), (b"\0", 0.1), (0.7, 0.7), ("high", None)])
+async def test_the_importance_of_an_attribute_is_read_as_a_number(
+    home: VectorHome, importance: Any, score: float | None
+) -> None:
+    home.memory("m", content="unrelated")
+    walk(home, "e", "Harbour", "m")
+    home.execute("UPDATE entity_attributes SET importance = ?", (importance,))
+    async with context_of(home, replace(WORDS_ALONE, reranker=replace(WORDS_ALONE.reranker, enabled=False))) as context:
+        (found,) = body(await context.recall("harbour"))["results"]
+
+    assert found["score"] == score
+
+
 async def test_decisions_bring_their_rationales(home: VectorHome, context: Context) -> None:
     home.memory("d", content="we chose tea", type="decision")
     home.memory("r", content="because of taste", type="rationale")
@@ -267,13 +308,15 @@ async def test_similar_memories_come_nearest_first_without_the_memory_itself(
         ("/memory/similar?id=", 400, "id is required"),
         ("/memory/similar?id=nobody", 404, "No embedding found for this memory"),
         ("/memory/similar?id=odd", 500, "Similarity search failed"),
+        ("/memory/similar?id=text", 500, "Similarity search failed"),
     ],
 )
 async def test_similar_refuses_as_legacy(
     home: VectorHome, context: Context, target: str, status: int, error: str
 ) -> None:
-    odd = {"id": "e", "content_hash": "e", "vector": b"123", "dimensions": 1, "source_type": "memory"}
-    home.row("embeddings", {**odd, "source_id": "odd", "chunk_text": "", "created_at": ""})
+    for name, vector in (("odd", b"123"), ("text", "0.1,0.2")):
+        odd = {"id": name, "content_hash": name, "vector": vector, "dimensions": 1, "source_type": "memory"}
+        home.row("embeddings", {**odd, "source_id": name, "chunk_text": "", "created_at": ""})
     reply = await context.similar(target)
 
     assert (reply.status, body(reply)) == (status, {"error": error, "results": []})
