@@ -66,14 +66,19 @@ async def show_timeline(request: NativeRequest) -> Reply:
 
 
 async def show_memory(request: NativeRequest) -> Reply:
-    """One memory that is not forgotten; `sessionId` only for a memory that a session left."""
+    """One memory that is not forgotten; `sessionId` only for one that names its session, or that a session left."""
     memory_id = _id(request, "memory id is required")
     memory = await _context(request).reader.run(lambda connection: queries.MEMORY.one(connection, id=memory_id))
     if memory is None:
         raise Refusal(404, "not found")
+    return json_reply({**as_object(memory), "sessionId": _session_id(memory)})
+
+
+def _session_id(memory: queries.Memory) -> Any:
+    if isinstance(memory.session_id, str):
+        return memory.session_id
     of_session = isinstance(memory.source_type, str) and memory.source_type.startswith("session")
-    session_id = memory.source_id if of_session and isinstance(memory.source_id, str) else undefined
-    return json_reply({**as_object(memory), "sessionId": session_id})
+    return memory.source_id if of_session and isinstance(memory.source_id, str) else undefined
 
 
 async def show_history(request: NativeRequest) -> Reply:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from native_routes.database import Connection
+from native_routes.database import Connection, StatementError, translated
 from native_routes.javascript.json_bytes import stringify_utf8
-from native_routes.memories.queries import COUNTS, LIST, PAGE, Counts
+from native_routes.memories.queries import COUNTS, EMBEDDINGS, LIST, PAGE
 from native_routes.stored_values import as_object
 
 _kept: Final = threading.local()  # a read connection has a thread of its own
@@ -30,21 +30,30 @@ def rows_body(connection: Connection, limit: float, offset: float) -> bytes:
 
 
 def _body(connection: Connection, memories: bytes) -> bytes:
-    counts = _counts(connection)
-    stats = {"total": counts.total, "withEmbeddings": counts.with_embeddings, "critical": counts.critical}
-    return b"".join((b'{"memories":', memories, b',"stats":', stringify_utf8(stats), b"}"))
+    return b"".join((b'{"memories":', memories, b',"stats":', stringify_utf8(_stats(connection)), b"}"))
 
 
-def _counts(connection: Connection) -> Counts:
+def _stats(connection: Connection) -> dict[str, int]:
     """Counting takes as long as the home is large, so it is done once for each state that a connection sees."""
     state = connection.pragma("data_version")  # other connections' commits change it; this one only reads
-    kept: tuple[Connection, object, Counts] | None = getattr(_kept, "counts", None)
+    kept: tuple[Connection, object, dict[str, int]] | None = getattr(_kept, "stats", None)
     if kept is not None and kept[0] is connection and kept[1] == state:
         return kept[2]
     counts = COUNTS.one(connection)
     assert counts is not None
-    _kept.counts = (connection, state, counts)
-    return counts
+    stats = {"total": counts.total, "withEmbeddings": _embeddings(connection), "critical": counts.critical}
+    _kept.stats = (connection, state, stats)
+    return stats
+
+
+def _embeddings(connection: Connection) -> int:
+    """0 where there is no table of them."""
+    try:
+        with translated():
+            found = EMBEDDINGS.one(connection)
+    except StatementError:
+        return 0
+    return found.count if found is not None else 0
 
 
 def _utf8(json: bytes) -> bytes:

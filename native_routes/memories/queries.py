@@ -13,8 +13,12 @@ Stored = Any  # None, int, float, str or bytes
 @dataclass(frozen=True, slots=True)
 class Counts:
     total: int  # forgotten memories too
-    with_embeddings: int
     critical: int
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Memory:
     source_id: Stored
     source_type: Stored
     project: Stored
-    session_id: None
+    session_id: Stored
     confidence: Stored
     access_count: Stored
     last_accessed: Stored
@@ -128,11 +132,11 @@ LIST: Final = Query(
 COUNTS: Final = Query(
     """
     SELECT (SELECT count(*) FROM memories),
-           (SELECT count(*) FROM embeddings),
            (SELECT count(*) FROM memories WHERE importance >= 0.9)
     """,
     row=Counts,
 )
+EMBEDDINGS: Final = Query("SELECT count(*) FROM embeddings", row=Embeddings)
 # LIST in one step of SQLite, which needs no interpreter meanwhile. Its JSON of texts is JavaScript's; its numbers are
 # not, so they are written here: whole ones below 2^53, and fractions whose shortest form has at most 15 digits: those
 # survive being written with 15. Any other number becomes x'', as do stored bytes, which could pass for SQLite's binary
@@ -163,10 +167,12 @@ PAGE: Final = Query(
     """,
     row=Page,
 )
-# Schema 30 has no session_id; clients expect the key all the same.
+# Schema 30 has no session_id; clients expect the key, and a home that has the column all the same shows it:
+# a name that `m` does not have is looked for one level further out, where it is NULL.
 MEMORY: Final = Query(
     """
-    SELECT id, content, type, importance, tags, pinned, who, source_id, source_type, project, NULL AS session_id,
+    SELECT id, content, type, importance, tags, pinned, who, source_id, source_type, project,
+           (SELECT (SELECT session_id FROM memories m WHERE m.id = :id) FROM (SELECT NULL AS session_id)) AS session_id,
            confidence, access_count, last_accessed, is_deleted, deleted_at, extraction_status, embedding_model, version,
            created_at, updated_at, updated_by
     FROM memories WHERE id = :id AND (is_deleted = 0 OR is_deleted IS NULL)

@@ -124,9 +124,9 @@ class Searcher:
 
     def _rerank(self, connection: Connection, candidates: list[Candidate], asked: Asked) -> None:
         count = int(asked.config.reranker.top_n)
-        likeness = None
-        if asked.vector is not None:
-            likeness = stored_similarity(connection, candidates[:count], asked.vector)
+        vector, likeness = asked.vector, None
+        if vector is not None:
+            likeness = self._attempt("likeness", lambda: stored_similarity(connection, candidates[:count], vector))
         rerank(candidates, count, likeness)
 
     def _results(self, connection: Connection, chosen: Sequence[Candidate], asked: Asked) -> list[Result]:

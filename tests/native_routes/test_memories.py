@@ -102,6 +102,14 @@ async def test_list_of_a_home_without_database_is_the_same_error(tmp_path: Path)
     assert (reply.status, reply.body) == (200, UNLISTED)
 
 
+async def test_memories_are_listed_without_a_table_of_embeddings(home: HomeDatabase, context: Context) -> None:
+    home.memory("m")
+    home.execute("DROP TABLE embeddings")
+    assert json.loads((await get(context, "/api/memories")).body)["stats"] == {
+        "total": 1, "withEmbeddings": 0, "critical": 0,
+    }  # fmt: skip
+
+
 async def test_counts_follow_commits_of_others(home: HomeDatabase, context: Context) -> None:
     for total in range(5):
         for _ in range(4):  # more often than there are connections
@@ -187,6 +195,16 @@ async def test_session_id_is_shown_for_what_a_session_left(
 ) -> None:
     home.memory("m", **columns)
     assert ("sessionId" in json.loads((await get(context, "/api/memory/m")).body)) is shown
+
+
+async def test_session_id_of_a_home_that_has_the_column(home: HomeDatabase, context: Context) -> None:
+    home.execute("ALTER TABLE memories ADD COLUMN session_id")
+    for id, session_id in (("named", "s"), ("unnamed", None), ("odd", 5)):
+        home.memory(id, session_id=session_id, source_type="session", source_id="of source")
+    shown = [json.loads((await get(context, f"/api/memory/{id}")).body) for id in ("named", "unnamed", "odd")]
+    assert [(memory["session_id"], memory["sessionId"]) for memory in shown] == [
+        ("s", "s"), (None, "of source"), (5, "of source"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("is_deleted", "status"), [(0, 200), (None, 200), (1, 404), (2, 404), ("x", 404)])

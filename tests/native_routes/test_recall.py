@@ -96,6 +96,16 @@ async def test_reranking_sees_no_likeness_in_a_vector_without_numbers(home: Vect
     assert [(result["id"], result["score"]) for result in found["results"]] == [("plain", 1), ("broken", 0.5)]
 
 
+async def test_reranking_goes_on_without_a_table_of_vectors(home: VectorHome) -> None:
+    for name in ("first", "second"):
+        home.memory(name, content="tea")
+    home.execute("DROP TABLE embeddings")
+    async with LoopbackEmbedder() as service, context_of(home, ollama(service)) as context:
+        found = body(await context.recall("tea"))
+
+    assert [(result["id"], result["score"]) for result in found["results"]] == [("first", 1), ("second", 0.5)]
+
+
 @pytest.mark.parametrize(
     ("count", "last", "score"), [("x''", None, 1), ("x'07'", None, 1.21), ("7", "x'07'", 1), ("7", "x''", None)]
 )
