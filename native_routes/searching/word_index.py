@@ -21,6 +21,7 @@ from native_routes.searching.word_query import WordQuery, word_query
 
 # Reading a list takes several times what FTS5 takes for a search; it pays once some searches have met the same index.
 SEARCHES_BEFORE: Final = 32
+LOOKS_AGAIN: Final = 100  # searches after which it is looked whether the index has grown
 MANY_ROWS: Final = 30_000  # memories from which on a search for all of some words takes FTS5 longer than reading lists
 MOST_ENTRIES: Final = 4_000_000  # of lists, 16 bytes each; beyond it all are read anew as they are asked for
 
@@ -119,13 +120,15 @@ class WordIndex:
     def __init__(self) -> None:
         self.differed = False  # from FTS5: then nothing is answered from memory any more
         self._known = _Known(IndexState(None, None, None))
+        self._rows = 0  # of the index, when it was last looked at
+        self._since = LOOKS_AGAIN  # searches since then for all of some words
 
     def best(self, connection: Connection, match: Any, limit: Any) -> list[Ranked]:
         """The best rows in the connection's snapshot, equal ones in the order of the index. Raises DatabaseError."""
         query = word_query(match) if isinstance(match, str) else None
         found = None
         if query is not None and type(limit) is int and limit >= 0 and not self.differed:
-            found = self._from_memory(connection, query, limit)
+            found = None if self._has_little_to_read(query) else self._from_memory(connection, query, limit)
         if found is None:
             return BEST_ROWS.all(connection, match=match, limit=limit)
         self._known.answers += 1
@@ -149,7 +152,7 @@ class WordIndex:
 
     def _best(self, connection: Connection, query: WordQuery, limit: int) -> list[Ranked] | None:
         known = self._follow(connection)
-        if known is None or not _pays(query, known.state):
+        if known is None or self._has_little_to_read(query):
             return None
         words = [tokens_of(connection, phrase.text) for phrase in query.phrases]
         if any(len(tokens) != 1 for tokens in words):
@@ -166,12 +169,21 @@ class WordIndex:
             return None
         return _ranked(rows, _bm25(counts, lists, lengths, known.state), limit)
 
+    def _has_little_to_read(self, query: WordQuery) -> bool:
+        """All of some words FTS5 finds as fast in a small index, as it was when it was last looked at."""
+        if query.any or len(query.phrases) == 1 or any(phrase.prefix for phrase in query.phrases):
+            return False
+        self._since += 1
+        return self._rows < MANY_ROWS and self._since < LOOKS_AGAIN
+
     def _follow(self, connection: Connection) -> _Known | None:
         """What is known of the state that the connection sees; None while it does not pay, or is not understood."""
         state = INDEX_STATE.all(connection)[0]
         known = self._known
         if state != known.state or known.entries > MOST_ENTRIES:
             known = self._known = _Known(state)
+        if state.totals:
+            self._rows, self._since = _totals(state.totals)[0], 0
         known.searches += 1
         usable = state.totals and state.definition and "".join(state.definition.lower().split()) == EXPECTED
         return known if usable and known.searches > SEARCHES_BEFORE else None
@@ -193,12 +205,6 @@ class WordIndex:
         of, lengths = known.lengths
         at = np.searchsorted(of, rows)
         return lengths[at] if at[-1] < len(of) and np.array_equal(of[at], rows) else None
-
-
-def _pays(query: WordQuery, state: IndexState) -> bool:
-    """Whether FTS5 would have much to read. Few words in a small index it finds as fast, and beside the interpreter."""
-    long_lists = query.any or len(query.phrases) == 1 or any(phrase.prefix for phrase in query.phrases)
-    return long_lists or _totals(state.totals or b"")[0] >= MANY_ROWS
 
 
 def _all(lists: Sequence[_List]) -> tuple[Rows, list[Numbers]]:

@@ -228,10 +228,15 @@ def test_an_answer_that_is_not_fts5s_is_noticed_and_never_given(
 def test_all_of_some_words_in_a_small_index_are_left_to_fts5(
     searched: Searched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(word_index, "MANY_ROWS", 30_000)
+    monkeypatch.setattr(word_index, "MANY_ROWS", 500)
     assert searched.from_memory("tea milk") is None
     for match in ("tea", "tea OR milk", "te* milk"):
         searched.agrees(match)
+
+    searched.add(200)
+    for _ in range(word_index.LOOKS_AGAIN + word_index.SEARCHES_BEFORE):
+        searched.from_memory("tea milk")
+    searched.agrees("tea milk")
 
 
 def test_a_connection_that_shows_no_words_asks_fts5(searched: Searched) -> None:
