@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from native_routes.analytics import handlers as h
-from native_routes.analytics.queries import TABLES
 from native_routes.declaration import Route, RouteGroup
-from native_routes.diagnostics.queries import COUNTED
-from native_routes.logs.handlers import list_entries
+from native_routes.diagnostics import COUNTED
+from native_routes.lazily import Handlers
+
+h = Handlers("native_routes.analytics.handlers")
+list_entries = Handlers("native_routes.logs.handlers").list_entries
 
 GROUP = RouteGroup(
     name="analytics",
@@ -21,5 +22,5 @@ GROUP = RouteGroup(
         Route("GET", "/api/analytics/continuity/latest", h.show_latest_continuity, needs="analytics"),
     ),
     borrows=frozenset({"error_ring", "job_counters", "predictor_latency"}),
-    reads=TABLES | COUNTED,
+    reads=COUNTED | {"session_scores"},
 )  # fmt: skip

@@ -59,4 +59,3 @@ LATEST_SCORES: Final = Query(
     """,
     row=LatestScore,
 )
-TABLES: Final = frozenset({"session_scores"})

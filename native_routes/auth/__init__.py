@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from native_routes.auth import handlers as h
 from native_routes.declaration import Route, RouteGroup
+from native_routes.lazily import Handlers
+
+h = Handlers("native_routes.auth.handlers")
 
 GROUP = RouteGroup(
     name="auth",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from native_routes.config import handlers as h
 from native_routes.declaration import Route, RouteGroup
+from native_routes.lazily import Handlers
 
 READS = "legacy asks only for a valid token; the files are what recall protects elsewhere"
 WRITES = "legacy lets a readonly token overwrite the configuration, auth.mode included"
+
+h = Handlers("native_routes.config.handlers")
 
 GROUP = RouteGroup(
     name="config",

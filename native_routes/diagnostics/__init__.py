@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from native_routes.declaration import Route, RouteGroup
-from native_routes.diagnostics import handlers as h
-from native_routes.diagnostics.queries import TABLES
+from native_routes.lazily import Handlers
+
+COUNTED: Final = frozenset({"memories", "memories_fts", "memory_jobs", "memory_history", "connectors"})
+"""By every domain but the predictor's."""
+TABLES: Final = COUNTED | {"predictor_training_log", "predictor_comparisons"}
+
+h = Handlers("native_routes.diagnostics.handlers")
 
 GROUP = RouteGroup(
     name="diagnostics",

@@ -126,6 +126,3 @@ COMPARISONS: Final = Query(
     """,
     row=Comparison,
 )
-COUNTED: Final = frozenset({"memories", "memories_fts", "memory_jobs", "memory_history", "connectors"})
-"""By every domain but the predictor's."""
-TABLES: Final = COUNTED | {"predictor_training_log", "predictor_comparisons"}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
-from native_routes.documents import handlers as h
-from native_routes.documents.queries import READS, WRITES
+from native_routes.lazily import Handlers
+
+h = Handlers("native_routes.documents.handlers")
 
 GROUP = RouteGroup(
     name="documents",
@@ -16,6 +17,6 @@ GROUP = RouteGroup(
         Route("GET",    "/api/documents/:id/chunks", h.list_chunks,     needs="documents"),
         Route("DELETE", "/api/documents/:id",        h.forget_document, needs="documents"),
     ),
-    reads=READS,
-    writes=WRITES,
+    reads=frozenset({"documents", "document_memories", "memories", "memory_jobs"}),
+    writes=frozenset({"documents", "memories", "memories_fts", "memory_history", "memory_jobs"}),
 )  # fmt: skip

@@ -8,8 +8,6 @@ from typing import Any, Final
 from native_routes.query import Command, Query
 
 Stored = Any  # None, int, float, str or bytes
-READS: Final = frozenset({"documents", "document_memories", "memories", "memory_jobs"})
-WRITES: Final = frozenset({"documents", "memories", "memories_fts", "memory_history", "memory_jobs"})
 
 
 @dataclass(frozen=True, slots=True)

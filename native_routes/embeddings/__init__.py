@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
-from native_routes.embeddings import handlers as h
-from native_routes.embeddings.queries import TABLES
+from native_routes.lazily import Handlers
+
+h = Handlers("native_routes.embeddings.handlers")
 
 GROUP = RouteGroup(
     name="embeddings",
@@ -17,5 +18,5 @@ GROUP = RouteGroup(
         Route("GET", "/api/embeddings/health", h.show_health),
     ),
     borrows=frozenset({"embedding_tracker"}),
-    reads=TABLES,
+    reads=frozenset({"embeddings", "memories", "vec_embeddings_rowids"}),
 )  # fmt: skip

@@ -92,4 +92,3 @@ ORPHANS: Final = Query(
     """,
     row=Count,
 )
-TABLES: Final = frozenset({"embeddings", "memories", "vec_embeddings_rowids"})

@@ -6,7 +6,9 @@ What a preview promises is proven by a token made of the memories' ids: no state
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
-from native_routes.forget import handlers as h
+from native_routes.lazily import Handlers
+
+h = Handlers("native_routes.forget.handlers")
 
 GROUP = RouteGroup(
     name="forget",

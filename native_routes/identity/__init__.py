@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
-from native_routes.identity import handlers as h
+from native_routes.lazily import Handlers
+
+h = Handlers("native_routes.identity.handlers")
 
 GROUP = RouteGroup(
     name="identity",

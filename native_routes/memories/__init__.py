@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
-from native_routes.memories import handlers as h
-from native_routes.memories.queries import TABLES
+from native_routes.lazily import Handlers
+
+h = Handlers("native_routes.memories.handlers")
 
 GROUP = RouteGroup(
     name="memories",
@@ -18,5 +19,5 @@ GROUP = RouteGroup(
         Route("GET", "/api/memory/:id/history", h.show_history),
         Route("GET", "/api/memory/jobs/:id",    h.show_job),
     ),
-    reads=TABLES,
+    reads=frozenset({"memories", "embeddings", "memory_history", "memory_jobs"}),
 )  # fmt: skip

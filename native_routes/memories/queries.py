@@ -213,4 +213,3 @@ EVENTS_SINCE: Final = Query(
     """,
     row=DatedEvent,
 )
-TABLES: Final = frozenset({"memories", "embeddings", "memory_history", "memory_jobs"})

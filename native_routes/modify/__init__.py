@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
-from native_routes.modify import handlers as h
+from native_routes.lazily import Handlers
+
+h = Handlers("native_routes.modify.handlers")
 
 GROUP = RouteGroup(
     name="modify",

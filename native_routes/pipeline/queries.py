@@ -16,4 +16,3 @@ class StatusCount:
 
 MEMORY_JOBS: Final = Query("SELECT status, count(*) FROM memory_jobs GROUP BY status", row=StatusCount)
 SUMMARY_JOBS: Final = Query("SELECT status, count(*) FROM summary_jobs GROUP BY status", row=StatusCount)
-TABLES: Final = frozenset({"memory_jobs", "summary_jobs"})

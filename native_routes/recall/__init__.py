@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from native_routes.declaration import Handler, Route, RouteGroup
-from native_routes.lazily import lazily
+from native_routes.declaration import Route, RouteGroup
+from native_routes.lazily import Handlers
 
 # sqlite-vec keeps `vec_embeddings` in the tables with a suffix, FTS5 its index in tables of its own, not named here.
 VECTORS: Final = frozenset(f"vec_embeddings{suffix}" for suffix in ("", "_chunks", "_rowids", "_vector_chunks00"))
@@ -13,21 +13,18 @@ KNOWLEDGE: Final = frozenset(
     {"entities", "relations", "memory_entity_mentions", "entity_aspects", "entity_attributes", "entity_dependencies"}
 )
 
-
-def _handler(name: str) -> Handler:
-    return lazily("native_routes.recall.handlers", name)
-
+h = Handlers("native_routes.recall.handlers")
 
 GROUP = RouteGroup(
     name="recall",
     phase=2,
     ships_native=True,
     routes=(
-        Route("GET",  "/memory/search",     _handler("search"),       needs="recall"),
-        Route("POST", "/api/memory/recall", _handler("recall"),       needs="recall"),
+        Route("GET",  "/memory/search",     h.search,       needs="recall"),
+        Route("POST", "/api/memory/recall", h.recall,       needs="recall"),
         # Differs: legacy registers GET /api/memory/:id earlier, so that its own search is never reached.
-        Route("GET",  "/api/memory/search", _handler("search_alias"), needs="recall"),
-        Route("GET",  "/memory/similar",    _handler("similar"),      needs="recall"),
+        Route("GET",  "/api/memory/search", h.search_alias, needs="recall"),
+        Route("GET",  "/memory/similar",    h.similar,      needs="recall"),
     ),
     reads=frozenset({"memories", "memories_fts", "embeddings"}) | VECTORS | KNOWLEDGE,
     counts=frozenset({"memories"}),  # how often and when a memory was recalled

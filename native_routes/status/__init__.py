@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from native_routes.declaration import Route, RouteGroup
-from native_routes.diagnostics.queries import TABLES
-from native_routes.status import handlers as h
+from native_routes.diagnostics import TABLES
+from native_routes.lazily import Handlers
+
+h = Handlers("native_routes.status.handlers")
 
 GROUP = RouteGroup(
     name="status",

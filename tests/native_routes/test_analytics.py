@@ -11,9 +11,10 @@ from typing import Any
 import apsw.ext
 import pytest
 
-from native_routes.analytics import queries, usage
+from native_routes.analytics import GROUP, queries, usage
 from native_routes.analytics.latency import SAMPLES, Latencies
 from native_routes.analytics.usage import Usage
+from native_routes.diagnostics import COUNTED
 from native_routes.query import Query
 from tests.native_routes.asking import ask, value
 from tests.native_routes.diagnostics_context import Context, context_for
@@ -270,4 +271,4 @@ def test_declared_tables_are_those_that_the_statements_read(home: HomeDatabase) 
             info = apsw.ext.query_info(home.connection, query.sql, actions=True)
             assert info.is_readonly
             read |= {action.table_name for action in info.actions or () if action.table_name}
-    assert read == queries.TABLES
+    assert read == GROUP.reads - COUNTED
