@@ -5,23 +5,27 @@ from __future__ import annotations
 import ipaddress
 import json
 import time
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from native_routes.agent_yaml import AuthPolicy
 from native_routes.tokens import mint
+from proxy.operator_error import OperatorError
 from proxy.settings import ANY_ADDRESSES, LOOPBACK_NAMES, Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT_S = 5.0
 TOKEN_TTL_S = 60
 
 
-class NoProxyError(Exception):
+class NoProxyError(OperatorError):
     """Nothing answers, or not a signet-proxy; the message says what to do."""
 
+    exit_code = 2
 
-class RefusedError(Exception):
+
+class RefusedError(OperatorError):
     """The proxy answered that it will not; the message is its own."""
 
 
@@ -40,6 +44,8 @@ def ask(
 
     Raises NoProxyError, RefusedError.
     """
+    import httpx  # 30 ms of modules, which a proxy that starts does without
+
     url = front_url(settings)
     within_s = within_s or TIMEOUT_S
     body = json.dumps(action)  # escaped, as a path may have octets that are no UTF-8

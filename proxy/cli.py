@@ -12,15 +12,11 @@ from typing import Any, NoReturn
 import click
 
 from proxy import __version__
-from proxy.asking import NoProxyError, RefusedError, ask
-from proxy.home import HomeError
-from proxy.listen import BindError
-from proxy.settings import ENVIRONMENT, Settings, SettingsError, process_environment
-from proxy.unit_files import SETTINGS_EXIT_CODE
+from proxy.asking import ask
+from proxy.operator_error import OperatorError
+from proxy.settings import ENVIRONMENT, Settings, process_environment
 
 EXIT_DEGRADED = 1
-EXIT_UNUSABLE = 2
-EXIT_SETTINGS = SETTINGS_EXIT_CODE
 BACKUP_WITHIN_S = 900.0
 _DURATION = re.compile(r"(\d+)([smhd]?)")
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -30,17 +26,11 @@ class Commands(click.Group):
     """Turns what an operator can mend into one line on stderr and an exit code; anything else is a bug and shows."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        from proxy.backup.manifest import BackupError
-        from proxy.serve import ServeError
-        from proxy.service import ServiceError
-
         try:
             return super().invoke(ctx)
-        except SettingsError as error:
-            return _end(ctx, error, EXIT_SETTINGS)
-        except NoProxyError as error:
-            return _end(ctx, error, EXIT_UNUSABLE)
-        except (RefusedError, BackupError, HomeError, BindError, ServeError, ServiceError, OSError) as error:
+        except OperatorError as error:
+            return _end(ctx, error, error.exit_code)
+        except OSError as error:
             return _end(ctx, error, 1)
 
 

@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+from proxy.operator_error import OperatorError
+
 BOOT_ID_PATH = Path("/proc/sys/kernel/random/boot_id")
 
 
-class HomeError(Exception):
+class HomeError(OperatorError):
     """The home cannot be used by this process; the message names the cause and the fix."""
 
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
-from proxy.borrow import own_request
 from proxy.exchange import Field, Framing
 from proxy.legacy.status import Legacy
+from proxy.own_request import own_request
 from proxy.upstream import Pool, UpstreamConnection, UpstreamError
 
 AGAIN_AFTER_S: Final = 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
+from proxy.operator_error import OperatorError
 from proxy.settings import LOOPBACK_NAMES, Settings
 
 BACKLOG = 2048
@@ -21,7 +22,7 @@ class PortTakenError(Exception):
         self.port = port
 
 
-class BindError(Exception):
+class BindError(OperatorError):
     """The address cannot be bound; the message names the cause and the fix."""
 
 

@@ -44,7 +44,7 @@ class Log:
         root = logging.getLogger()
         root.handlers[:] = [self._queue]
         root.setLevel(logging.INFO)
-        # httpx logs each request, and a probe is one every two seconds.
+        # httpx logs each request, with its address.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         structlog.configure(
             processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -43,6 +43,7 @@ from proxy.legacy.status import Legacy, LegacyState, LegacyStatus
 from proxy.legacy.supervised import SupervisedLegacy
 from proxy.legacy_events import LegacyEvents
 from proxy.match import Matcher
+from proxy.operator_error import OperatorError
 from proxy.services import Services
 from proxy.settings import Settings, process_environment
 from proxy.shadow import Shadow
@@ -59,7 +60,7 @@ PROBE_TOKEN_TTL_S = 300
 log = structlog.get_logger(__name__)
 
 
-class ServeError(Exception):
+class ServeError(OperatorError):
     """The proxy cannot start; the message names the cause and the fix."""
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from proxy.home import create_home
 from proxy.legacy.find import LegacyNotFound, find_daemon
+from proxy.operator_error import OperatorError
 from proxy.settings import ENVIRONMENT, Settings, process_environment
 from proxy.unit_files import LAUNCHD_LABEL, SYSTEMD_NAME, Program, Unit, is_ours, launchd_plist, systemd_unit
 
 COMMAND_TIMEOUT_S = 90.0
 
 
-class ServiceError(Exception):
+class ServiceError(OperatorError):
     """The service is not as asked; the message says what was done, what was not, and what to do."""
 
 

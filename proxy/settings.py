@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from native_routes.searching.vector_form import VectorForm
+from proxy.operator_error import SETTINGS_EXIT_CODE, OperatorError
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 # Legacy rewrites these to 127.0.0.1; as the proxy's host they mean both loopback addresses.
 ANY_ADDRESSES = frozenset({"0.0.0.0", "::"})
 
 
-class SettingsError(Exception):
+class SettingsError(OperatorError):
     """One or more settings are unusable. The message lists every bad value with what was expected."""
+
+    exit_code = SETTINGS_EXIT_CODE
 
 
 def setting(default: Any, env: str | None, meaning: str) -> Any:

@@ -13,8 +13,6 @@ from typing import Any
 from native_routes import GROUPS
 from native_routes.reply import Refusal, Reply, json_reply
 from proxy import __version__
-from proxy.backup.make import default_folder, make_backup
-from proxy.backup.manifest import BackupError
 from proxy.comparisons import Verdict
 from proxy.counters import Labels, family, gauge, sample
 from proxy.cutover import CutoverError, GroupMode, Mode
@@ -200,6 +198,9 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 async def _made_backup(services: Services, folder: Path | None) -> str:
+    from proxy.backup.make import default_folder, make_backup  # 5 ms of modules, which few ever need
+    from proxy.backup.manifest import BackupError
+
     if services.backup_lock.locked():
         raise Refusal(409, "a backup is being made already")
     home = services.home_path

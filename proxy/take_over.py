@@ -7,8 +7,6 @@ import signal
 import time
 from pathlib import Path
 
-import httpx
-
 from proxy.asking import credentials
 from proxy.legacy import ports
 from proxy.listen import BindError, PortTakenError
@@ -47,6 +45,8 @@ def take_over(settings: Settings, taken: PortTakenError) -> None:
 
 def _bare_signet_pid(settings: Settings) -> int | None:
     """The pid of a Signet daemon, not a proxy, that serves our home on our port; None for anything else."""
+    import httpx  # only where the port is taken
+
     try:
         reply = httpx.get(
             f"http://127.0.0.1:{settings.port}/health", headers=credentials(settings), timeout=5.0, trust_env=False

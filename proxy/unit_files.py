@@ -13,6 +13,7 @@ from typing import Literal
 from xml.parsers.expat import ExpatError
 
 from proxy import __version__
+from proxy.operator_error import SETTINGS_EXIT_CODE
 
 SYSTEMD_NAME = "signet.service"
 LAUNCHD_LABEL = "ai.signet.daemon"
@@ -21,7 +22,6 @@ RESTART_S = 5
 WATCHDOG_S = 30  # the event loop says that it lives three times as often
 START_S = 60  # READY comes when the port is bound, which a take-over may delay by 10 s
 STOP_S = 45  # legacy gets 30 s under a service manager: it may be in the middle of an extraction
-SETTINGS_EXIT_CODE = 78  # EX_CONFIG of sysexits(3): a wrong setting is not mended by starting again
 
 
 @dataclass(frozen=True, slots=True)

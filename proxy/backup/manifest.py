@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from proxy.operator_error import OperatorError
+
 T = TypeVar("T", "KeptFile", "Manifest")
 
 NAME: Final = "signet-backup.json"  # among the files of the home, so nothing of a home may be called so
@@ -16,7 +18,7 @@ DATABASE: Final = "memory/memories.db"  # where it is in a home, and in a backup
 _CHUNK_BYTES: Final = 1 << 20
 
 
-class BackupError(Exception):
+class BackupError(OperatorError):
     """A backup cannot be made or used; the message names the cause and the fix."""
 
 

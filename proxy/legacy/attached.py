@@ -58,7 +58,6 @@ class AttachedLegacy:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._anchor.release(legacy_is_gone=False)
-        await self._prober.close()
         self._update(state=LegacyState.DOWN, reason="stopped", lock_visible=False)
 
     def accepts(self) -> bool:

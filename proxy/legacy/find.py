@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import plistlib
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from xml.parsers.expat import ExpatError
 
 CHECKOUT_PATH = Path(__file__).resolve().parents[2]
 STAND_IN_PATH = CHECKOUT_PATH / "legacy_ts" / "src" / "daemon.ts"
@@ -106,6 +104,9 @@ def _script_paths(command: str) -> list[Path]:
 
 
 def _daemons_in_plist(plist: Path) -> list[Path]:
+    import plistlib  # on macOS only
+    from xml.parsers.expat import ExpatError
+
     try:
         with plist.open("rb") as file:
             arguments = plistlib.load(file).get("ProgramArguments", [])

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+from proxy.own_request import WholeReply, own_request
+from proxy.upstream import Pool, UpstreamError
 
-_BODY_BYTES = 65_536
 TokenSource = Callable[[], str | None]
 
 
@@ -35,35 +35,27 @@ class Prober:
 
     def __init__(self, token: TokenSource | None = None) -> None:
         self._token = token or (lambda: None)
-        # No proxies or certificates from the environment, and no kept connections: each probe proves a fresh accept.
-        self._client = httpx.AsyncClient(
-            trust_env=False, verify=False, limits=httpx.Limits(max_keepalive_connections=0)
-        )
 
     async def ask(self, host: str, port: int, within_s: float) -> Probe:
         """Never raises for what the daemon does."""
         try:
             async with asyncio.timeout(within_s):
-                return _judge(*await self._get(host, port))
+                return _judge(*await self._get(host, port, within_s))
         except TimeoutError:
             return Probe(False, f"no answer from {host}:{port} within {within_s:g} s")
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return Probe(False, f"{host}:{port}: {str(error) or type(error).__name__}")
+        except UpstreamError as error:
+            return Probe(False, f"{host}:{port}: {error}")
 
-    async def close(self) -> None:
-        await self._client.aclose()
-
-    async def _get(self, host: str, port: int) -> tuple[int, bytes]:
-        token = self._token()
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        literal = f"[{host}]" if ":" in host else host
-        async with self._client.stream("GET", f"http://{literal}:{port}/health", headers=headers) as reply:
-            body = b""
-            async for part in reply.aiter_bytes():
-                body += part
-                if len(body) > _BODY_BYTES:
-                    break
-            return reply.status_code, body
+    async def _get(self, host: str, port: int, within_s: float) -> tuple[int, bytes]:
+        """Status and body, on a connection that is closed afterwards: each probe proves a fresh accept."""
+        pool = Pool(asyncio.get_running_loop(), idle_s=0.0, connect_timeout_s=within_s)
+        pool.set_address((host, port))
+        head = own_request(b"/health", (host, port), self._token(), "application/json")
+        connection = await pool.connect()
+        try:
+            return await WholeReply().read(connection, head)
+        finally:
+            connection.close()
 
 
 def _judge(status: int, body: bytes) -> Probe:

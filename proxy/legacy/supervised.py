@@ -287,7 +287,6 @@ class SupervisedLegacy:
         # Only now: with a daemon alive, closing the last connection of ours could cost it its WAL.
         await self._anchor.release(legacy_is_gone=True)
         await asyncio.to_thread(self._pid_file.remove)
-        await self._prober.close()
         self._tell(LegacyState.DOWN, "stopped", pid=None, lock_visible=False)
 
     async def _end_child(self) -> None:

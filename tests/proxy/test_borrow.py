@@ -11,8 +11,9 @@ from typing import Any, Self
 
 import pytest
 
-from proxy.borrow import MOST_TARGETS, REPLY_LIMIT_BYTES, Borrower
+from proxy.borrow import MOST_TARGETS, Borrower
 from proxy.legacy.attached import AttachedLegacy
+from proxy.own_request import REPLY_LIMIT_BYTES
 from proxy.settings import Settings
 from proxy.upstream import Pool
 

@@ -70,7 +70,6 @@ async def first_boot(tmp_path: Path) -> AsyncIterator[tuple[Child, int, Path]]:
     prober = Prober()
     while (await prober.ask("127.0.0.1", port, RestartPolicy().probe_timeout_s)).problem is not None:
         assert not child.exited.done()
-    await prober.close()
     yield child, port, home / "memory" / "memories.db"
     await child.stop(3.0)
 
