@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import re
@@ -54,6 +55,7 @@ def main() -> None:
 @click.option("--take-over", is_flag=True, help="Stop a Signet daemon of the same home that holds the port, then bind.")
 def serve(take_over: bool) -> None:
     """Run the proxy, and the legacy daemon behind it, until SIGTERM."""
+    gc.disable()  # until the server runs: nearly all that is imported stays, so looking for garbage in it is in vain
     from proxy.home import create_home
     from proxy.observe import Log
     from proxy.serve import serve as run

@@ -26,7 +26,8 @@ _SEPARATOR = re.compile(r"[/\\]")
 _SINGLE_DOT: Final = frozenset({".", "%2e"})
 _DOUBLE_DOT: Final = frozenset({"..", ".%2e", "%2e.", "%2e%2e"})
 # Source: WHATWG URL, path percent-encode set. Legacy reads raw bytes beyond ASCII as UTF-8, U+FFFD for what is none.
-_ENCODED = re.compile(r'[\x00-\x20"#<>?^`{}\x7f-\U0010ffff]')
+# As what it leaves: a class that reaches to U+10FFFF takes 4 ms to compile.
+_ENCODED = re.compile(r"[^!$-;=@-\]_a-z|~]")
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _RESERVED: Final = frozenset(b";/?:@&=+$,#")  # decodeURI leaves their escapes as they are
 

@@ -114,9 +114,9 @@ def _prepare_process() -> None:
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # without a collection before, which takes 20 ms and finds 700 objects
     gc.set_threshold(20_000, 20, 50)
+    gc.enable()
 
 
 def _loop_factory() -> Any:

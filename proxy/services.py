@@ -14,13 +14,9 @@ import structlog
 
 from native_routes import contract
 from native_routes.agent_yaml import AuthPolicy
-from native_routes.daemon_log import DaemonLog
 from native_routes.database import Reader
 from native_routes.health.vitals import Degradation, Vitals
-from native_routes.memory_config import MemoryConfig, MemoryConfigFile
 from native_routes.outside import BORROW_WITHIN_S, Clock, SystemClock
-from native_routes.secrets.running import Limits
-from native_routes.startup_config import read_at_start
 from native_routes.writer import Writer
 from proxy import __version__, readiness
 from proxy.borrow import Borrower
@@ -32,11 +28,15 @@ from proxy.legacy.status import Legacy, LegacyState, LegacyStatus
 from proxy.legacy_events import LegacyEvents
 from proxy.settings import Settings, process_environment
 
-if TYPE_CHECKING:  # they import numpy, which a proxy that only forwards does without
+# Imported when they are asked for: the proxy starts without them, and numpy takes 20 MB of one that only forwards.
+if TYPE_CHECKING:
+    from native_routes.daemon_log import DaemonLog
+    from native_routes.memory_config import MemoryConfig, MemoryConfigFile
     from native_routes.recall.search import Searcher
     from native_routes.recall.traversal import Walk
     from native_routes.searching.embedders import Embedder
     from native_routes.searching.vectors import VectorSearch
+    from native_routes.secrets.running import Limits
     from proxy.memory_search import MemorySearch
 
 log = structlog.get_logger(__name__)
@@ -106,6 +106,8 @@ class Services:
     @property
     def daemon_log(self) -> DaemonLog:
         if self._daemon_log is None:
+            from native_routes.daemon_log import DaemonLog
+
             self._daemon_log = DaemonLog(self.logs_path, self.clock)
         return self._daemon_log
 
@@ -113,11 +115,14 @@ class Services:
     def config(self) -> Callable[[], Awaitable[MemoryConfig]]:
         """Reads the agent's configuration as it is now."""
         if self._config_file is None:
+            from native_routes.memory_config import MemoryConfigFile
+
             self._config_file = MemoryConfigFile(self.home_path)
         return self._config_file.read
 
     async def read_startup_config(self) -> None:
         """Take over what counts from a daemon's start on, as configured now."""
+        read_at_start = await asyncio.to_thread(_start_reader)
         await read_at_start(self.reader, self.home_path, self.environment, self.legacy.status.pid)
 
     @property
@@ -157,6 +162,8 @@ class Services:
 
     @property
     def command_limits(self) -> Limits:
+        from native_routes.secrets.running import Limits
+
         return Limits(self.settings.exec_timeout_s, self.settings.exec_output_limit_bytes)
 
     async def close(self) -> None:
@@ -219,6 +226,12 @@ class Services:
     def _agents_dir(self, status: LegacyStatus) -> str:
         own = str(self.settings.home_path)
         return status.agents_dir or own if status.kind == "attached" else own
+
+
+def _start_reader() -> Callable[..., Awaitable[object]]:
+    from native_routes.startup_config import read_at_start
+
+    return read_at_start
 
 
 def _database_answers(status: LegacyStatus) -> bool:

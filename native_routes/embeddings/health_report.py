@@ -10,9 +10,10 @@ from typing import Any, Final, Literal
 from native_routes.database import Connection
 from native_routes.embeddings import queries
 from native_routes.javascript.primitives import Undefined, number_text, undefined
+from native_routes.javascript.values import shown
 from native_routes.memory_config import EmbeddingConfig
 from native_routes.query import Query
-from native_routes.searching.embedding_provider import ProviderStatus, shown
+from native_routes.searching.embedding_provider import ProviderStatus
 from native_routes.stored_values import as_json, bytes_text
 
 WEIGHTS: Final = {

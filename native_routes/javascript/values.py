@@ -67,6 +67,18 @@ class UnbindableError(TypeError):
     """A value that SQLite has no form for: a list or an object."""
 
 
+def shown(value: Any) -> str:
+    """`String(value)` of a setting or of what a service sent."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        infinite = "-Infinity" if value < 0 else "Infinity"
+        return "NaN" if value != value else infinite if abs(value) == float("inf") else number_text(value)
+    if value is None:
+        return "null"
+    return value if isinstance(value, str) else "[object Object]"
+
+
 def bindable(value: Any) -> SqlValue:
     """As bun:sqlite binds it: whole numbers as INTEGER while they are exact, others as REAL. Raises UnbindableError."""
     if isinstance(value, list | dict):

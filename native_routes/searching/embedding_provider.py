@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from native_routes.javascript.dates import iso_text, parse_date
-from native_routes.javascript.primitives import Undefined, number_text, stringify, trim, undefined
-from native_routes.javascript.values import truthy
+from native_routes.javascript.primitives import Undefined, stringify, trim, undefined
+from native_routes.javascript.values import shown, truthy
 from native_routes.memory_config import OPENAI_URL, EmbeddingConfig
 from native_routes.outside import Clock
 from native_routes.searching import service_reply
@@ -52,18 +52,6 @@ class ProviderStatus:
             "dimensions": self.dimensions,
             "error": self.error,
         }
-
-
-def shown(value: Any) -> str:
-    """`String(value)` of a setting or of what a service sent."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        infinite = "-Infinity" if value < 0 else "Infinity"
-        return "NaN" if value != value else infinite if abs(value) == float("inf") else number_text(value)
-    if value is None:
-        return "null"
-    return value if isinstance(value, str) else "[object Object]"
 
 
 def only_legacy_knows(config: EmbeddingConfig) -> bool:

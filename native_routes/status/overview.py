@@ -15,11 +15,11 @@ from native_routes.diagnostics.report import current_report
 from native_routes.health.vitals import Vitals
 from native_routes.javascript.dates import iso_text
 from native_routes.javascript.primitives import undefined
-from native_routes.javascript.values import truthy
+from native_routes.javascript.values import shown, truthy
 from native_routes.kept_state import kept
 from native_routes.memory_config import EmbeddingConfig
 from native_routes.pipeline_config import is_number, look_up
-from native_routes.searching.embedding_provider import EmbeddingProvider, shown
+from native_routes.searching.embedding_provider import EmbeddingProvider
 from native_routes.startup_config import StartupConfig, startup_config
 
 STATUS_TARGET: Final = b"/api/status"
