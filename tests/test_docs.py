@@ -21,6 +21,7 @@ from native_routes.searching import local_model
 from native_routes.searching.embedders import EmbedderState
 from native_routes.searching.onnx_encoder import FILES
 from proxy.cli import main
+from proxy.doctor.running import FIXES
 from proxy.legacy.policy import RestartPolicy
 from proxy.legacy.status import LegacyState
 from proxy.settings import ENVIRONMENT, Settings
@@ -214,6 +215,7 @@ def test_every_reason_code_of_readiness_is_explained_and_no_other() -> None:
     emitted = codes_of("Finding", [ROOT / "proxy" / "readiness.py"])
 
     assert listed_codes("### Degraded") == emitted - {"legacy_ready"}  # which is no finding
+    assert set(FIXES) == emitted - {"legacy_ready"}
 
 
 # ---- what it tells over HTTP

@@ -93,7 +93,17 @@ def test_a_degraded_proxy_is_told_with_its_own_words_and_exit_code_1(tmp_path: P
 
     assert result.exit_code == 1
     assert "degraded  legacy: forwarded requests wait up to 5 s" in result.output
-    assert "fix: see `signet-proxy status`" in result.output
+    assert "fix: wait for its boot; if it repeats, see `signet-proxy status`" in result.output
+
+
+def test_a_frozen_group_is_told_with_the_command_that_lifts_it(tmp_path: Path) -> None:
+    with RunningProxy(tmp_path) as proxy:
+        proxy.until_legacy("ready")
+        assert proxy.cli("cutover", "freeze", "recall").exit_code == 0
+        result = proxy.cli("doctor")
+
+    assert result.exit_code == 1
+    assert "fix: find out why, then `signet-proxy cutover lift recall`" in result.output
 
 
 def test_a_proxy_of_another_home_is_recognised(tmp_path: Path) -> None:
