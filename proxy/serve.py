@@ -100,7 +100,7 @@ def _sockets(settings: Settings, take_over_port: bool) -> list[socket.socket]:
     except listen.PortTakenError as taken:
         if not take_over_port:
             raise ServeError(take_over.describe_holder(settings, taken)) from taken
-        take_over.take_over(settings, taken)
+        log.info("taken_over", port=taken.port, pid=take_over.take_over(settings, taken))
     try:
         return listen.bind(settings)
     except listen.PortTakenError as taken:

@@ -26,8 +26,8 @@ def describe_holder(settings: Settings, taken: PortTakenError) -> str:
     return f"{holder}. Stop it, or set SIGNET_PORT to another port"
 
 
-def take_over(settings: Settings, taken: PortTakenError) -> None:
-    """Stop the bare Signet of our home that holds the port and wait until it is free.
+def take_over(settings: Settings, taken: PortTakenError) -> int:
+    """Stop the bare Signet of our home that holds the port and wait until it is free; its pid.
 
     Raises BindError when the holder is anybody else: a stranger is never signalled. Blocking.
     """
@@ -41,6 +41,7 @@ def take_over(settings: Settings, taken: PortTakenError) -> None:
         if time.monotonic() > deadline:
             raise BindError(f"{holder} did not stop within {WAIT_S:.0f} s of SIGTERM; stop it, then start again")
         time.sleep(0.05)
+    return pid
 
 
 def _bare_signet_pid(settings: Settings) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -123,6 +124,9 @@ def test_take_over_stops_a_bare_daemon_of_the_same_home_and_fronts_it(tmp_path: 
         finally:
             successor.terminate()
             successor.wait(10)
+        (lines,) = (path.read_text().splitlines() for path in home.rglob("proxy-2*.log"))
+        taken = [entry["pid"] for entry in map(json.loads, lines) if entry["event"] == "taken_over"]
+        assert taken == [bare.pid]
     finally:
         bare.kill()
         bare.wait()
