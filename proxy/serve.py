@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import importlib
 import logging
 import resource
 import signal
@@ -33,6 +34,7 @@ from proxy.app import FrontDoor, application
 from proxy.borrow import Borrower
 from proxy.caps import Facts
 from proxy.cutover import Cutover
+from proxy.desired_modes import Mode
 from proxy.edge import Edge
 from proxy.evidence import PackagedEvidence
 from proxy.forward import Forwarder
@@ -56,6 +58,9 @@ DESCRIPTORS = 65_536
 LEGACY_STOP_S = 2.3
 LEGACY_STOP_MANAGED_S = 30.0
 PROBE_TOKEN_TTL_S = 300
+# What clients ask for first is imported while the daemon boots, when nobody can be kept waiting by it.
+ASKED_FIRST = ("status", "memories")
+IMPORT_AFTER_S = 0.1  # the first /health has been answered by then
 
 log = structlog.get_logger(__name__)
 
@@ -231,6 +236,7 @@ class _Proxy:
             self._pid_file.write()
         await self._legacy.start()
         self._keep(self._tick())
+        self._keep(self._import_ahead())
         log.info("listening", addresses=self._services.listening, home=str(settings.home_path))
         self._journal.record("proxy_started", listening=list(self._services.listening))
         self._notifier.ready(f"listening on {', '.join(self._services.listening)}")
@@ -273,6 +279,13 @@ class _Proxy:
             if watchdog_s is not None and now - alive_at > watchdog_s / 3:
                 alive_at = now
                 self._notifier.alive()
+
+    async def _import_ahead(self) -> None:
+        await asyncio.sleep(IMPORT_AFTER_S)
+        native = {row.group for row in self._cutover.explain() if row.desired is Mode.NATIVE}
+        for name in ASKED_FIRST:
+            if name in native:
+                await asyncio.to_thread(importlib.import_module, f"native_routes.{name}.handlers")
 
     # ---- what follows from legacy's state
 

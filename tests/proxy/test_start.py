@@ -23,6 +23,10 @@ def ask(port):
         except ConnectionRefusedError:
             time.sleep(0.01)
     print(status, *sorted(sys.modules), flush=True)
+    deadline = time.monotonic() + 20
+    while len(sys.argv) > 1 and sys.argv[1] not in sys.modules and time.monotonic() < deadline:
+        time.sleep(0.01)
+    print(*sorted(sys.modules), flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
 threading.Thread(target=ask, args=(int(os.environ["SIGNET_PORT"]),), daemon=True).start()
@@ -39,24 +43,41 @@ LATER = frozenset(
 )
 
 
-def imported_at_first_health(folder: Path) -> frozenset[str]:
+def imported(folder: Path, cutover_yaml: str, awaited: str = "") -> tuple[frozenset[str], frozenset[str]]:
+    """What is imported when the first /health is answered, and when `awaited` is imported too."""
     home_path = folder / "home"
-    home_path.mkdir()
+    (home_path / ".daemon").mkdir(parents=True)
+    (home_path / ".daemon" / "cutover.yaml").write_text(cutover_yaml)
     environment = environment_for(home_path, write_daemon(folder, OBEDIENT), SIGNET_PORT=str(free_port()))
     asked = subprocess.run(
-        [sys.executable, "-c", ASKING], env=environment, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", ASKING, *([awaited] if awaited else [])],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
-    status, *modules = asked.stdout.split()
+    first, later = asked.stdout.splitlines()
+    status, *modules = first.split()
     assert status == "200"
-    return frozenset(modules)
+    return frozenset(modules), frozenset(later.split())
 
 
 def test_first_health_is_answered_before_what_only_other_answers_need_is_imported(tmp_path: Path) -> None:
-    modules = imported_at_first_health(tmp_path)
+    modules, _ = imported(tmp_path, "groups: {}\n")
 
     assert "proxy.serve" in modules
     assert modules & LATER == frozenset()
     groups = {f"native_routes.{group.name}." for group in GROUPS} - {"native_routes.health."}
     # The front door counts what the analytics group shows.
-    light = {"native_routes.analytics.usage"}
+    light = {"native_routes.analytics.usage", "native_routes.analytics.latency"}
     assert {name for name in modules - light if name.startswith(tuple(groups))} == set()
+
+
+def test_handlers_that_clients_ask_first_are_imported_ahead_where_they_are_wanted_native(tmp_path: Path) -> None:
+    memories = "native_routes.memories.handlers"
+    first, later = imported(tmp_path, "groups:\n  memories: native\n  status: legacy\n", memories)
+
+    assert memories not in first
+    assert memories in later
+    assert "native_routes.status.handlers" not in later
