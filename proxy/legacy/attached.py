@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from dataclasses import replace
@@ -25,7 +26,7 @@ _RETRY_MOST_S = 30.0
 
 
 class AttachedLegacy:
-    """SIGNET_LEGACY_URL. Probed once at start, and after a failure until it answers again."""
+    """SIGNET_LEGACY_URL. Probed once at start, and after a failure or without its lock until it answers again."""
 
     def __init__(
         self, settings: Settings, *, probe_token: TokenSource | None = None, policy: RestartPolicy | None = None
@@ -76,7 +77,22 @@ class AttachedLegacy:
         while True:
             self._failed.clear()  # before probing: a failure during the probe asks for another one
             await self._probe_until_it_answers()
-            await self._failed.wait()
+            await self._until_it_fails()
+
+    async def _until_it_fails(self) -> None:
+        """Returns when a failure is noted, or when the daemon's lock is no longer seen: it may have gone, another
+        version may have taken its place, and native answers alone would never notice."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._policy.lock_interval_s):
+                    await self._failed.wait()
+                    return
+            if self.status.lock_visible and not await asyncio.to_thread(self._is_locked_by, self.status.pid):
+                return
+
+    def _is_locked_by(self, pid: int | None) -> bool:
+        """Blocking."""
+        return pid is not None and holds_shared_lock(pid, Path(self._settings.database_path)) is True
 
     async def _probe_until_it_answers(self) -> None:
         pause_s = self._policy.backoff_first_s
@@ -112,7 +128,7 @@ class AttachedLegacy:
         home = self._settings.home_path
         if probe.agents_dir is None or os.path.realpath(probe.agents_dir) != os.path.realpath(home):
             return False, f"its data directory is {probe.agents_dir}, ours is {home}: everything is forwarded"
-        if probe.pid is None or holds_shared_lock(probe.pid, Path(self._settings.database_path)) is not True:
+        if not self._is_locked_by(probe.pid):
             return False, "its lock on the database cannot be seen: everything is forwarded"
         return True, None
 

@@ -109,6 +109,14 @@ async def test_after_a_failure_it_is_probed_until_it_answers_again(
     assert LegacyState.DOWN in {status.state for status in seen}
 
 
+async def test_a_daemon_that_ends_is_noticed_though_nothing_is_forwarded(attach: Attach, stranger: Stranger) -> None:
+    legacy = await attach(stranger.port)
+    await until(lambda: legacy.status.lock_visible, explain=lambda: str(legacy.status))
+    stranger.end()
+    await until(lambda: legacy.status.state is LegacyState.DOWN, explain=lambda: str(legacy.status))
+    assert not legacy.status.lock_visible
+
+
 async def test_detaching_leaves_the_daemon_its_wal(attach: Attach, stranger: Stranger, tmp_path: Path) -> None:
     legacy = await attach(stranger.port)
     await until(lambda: legacy.status.schema_version == 30)
