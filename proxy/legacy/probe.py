@@ -44,7 +44,7 @@ class Prober:
         except TimeoutError:
             return Probe(False, f"no answer from {host}:{port} within {within_s:g} s")
         except UpstreamError as error:
-            return Probe(False, f"{host}:{port}: {error}")
+            return Probe(False, str(error))
 
     async def _get(self, host: str, port: int, within_s: float) -> tuple[int, bytes]:
         """Status and body, on a connection that is closed afterwards: each probe proves a fresh accept."""

@@ -14,13 +14,16 @@ from typing import IO
 COMMAND = (sys.executable, "-m", "proxy", "serve")
 CHECKOUT_PATH = Path(__file__).parents[3]
 START_DEADLINE_S = 15.0
+FORWARDS = "groups:\n  status: legacy\n  memories: legacy\n"
 
 
 class ProxyProcess:
     """Running when constructed; `stop` ends it. `port` is where it listens, `pid` its process."""
 
     def __init__(self, upstream_port: int, home_path: Path) -> None:
-        home_path.mkdir(parents=True, exist_ok=True)
+        (home_path / ".daemon").mkdir(parents=True, exist_ok=True)
+        # It only forwards, so nothing is imported ahead, and its memory tells what requests take.
+        (home_path / ".daemon" / "cutover.yaml").write_text(FORWARDS)
         self.port = free_port()
         self._stderr_path = home_path.parent / f"stderr-{self.port}.txt"
         self._stderr: IO[bytes] = self._stderr_path.open("wb")
