@@ -31,6 +31,7 @@ from native_routes.database import (
 from native_routes.searching.embedders import Vector
 from native_routes.searching.vector_form import VectorForm
 from native_routes.searching.vector_index import Nearest, Neighbour, VectorIndex, VectorMode, VectorStatus
+from native_routes.wal_checkpoints import Checkpoints
 
 __all__ = ["MEMORY_LIMIT_BYTES", "Neighbour", "VectorMode", "VectorSearch", "VectorStatus"]
 
@@ -88,6 +89,8 @@ class VectorSearch:
         self._index = VectorIndex(form, limit_bytes)
         self._no_vectors: str | None = None  # why the connection has no sqlite-vec
         self._thread: SqliteThread | None = None
+        self._copying: SqliteThread | None = None  # copies the log into the file, so that answers do not wait for it
+        self._checkpoints: Checkpoints | None = None
         self._opening = asyncio.Lock()
         self._aside = Reader(path, threads=1, waiting=ASIDE_WAITING)
         self._is_aside_busy = False
@@ -147,6 +150,9 @@ class VectorSearch:
         if self._books is not None and self._books.due:
             await self._write_at_last(thread, self._books)
         await thread.close()
+        copying, self._copying = self._copying, None
+        if copying is not None:
+            await copying.close()
 
     async def _open(self) -> SqliteThread:
         if self._thread is not None:
@@ -164,8 +170,16 @@ class VectorSearch:
                     self._no_vectors = str(error)  # words alone are searched
                 else:
                     self._no_vectors = None
+                if self._books is not None:
+                    await self._open_copying(thread)
                 self._thread = thread
             return self._thread
+
+    async def _open_copying(self, thread: SqliteThread) -> None:
+        copying = SqliteThread(self._path, Access.WRITE, keeps_wal=True, pending=1)
+        await copying.open()
+        self._checkpoints = await thread.run(lambda connection: Checkpoints(connection, copying))
+        self._copying = copying
 
     def _begin(self) -> None:
         if self._batches is None or self._batches.done():
@@ -219,6 +233,8 @@ class VectorSearch:
             return
         try:
             books.write(connection)
+            if self._checkpoints is not None:
+                self._checkpoints.between_transactions(connection)
         except DatabaseError:
             self._write_from_s = time.monotonic() + WRITE_AGAIN_S
             loop.call_soon_threadsafe(loop.call_later, WRITE_AGAIN_S, self._begin)

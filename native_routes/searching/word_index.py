@@ -22,7 +22,8 @@ from native_routes.searching.word_query import WordQuery, word_query
 # Reading a list takes several times what FTS5 takes for a search; it pays once some searches have met the same index.
 SEARCHES_BEFORE: Final = 32
 LOOKS_AGAIN: Final = 100  # searches after which it is looked whether the index has grown
-MANY_ROWS: Final = 30_000  # memories from which on a search for all of some words takes FTS5 longer than reading lists
+MANY_ROWS: Final = 40_000  # memories times words from which on all of the words take FTS5 longer than lists do
+MOST_WORDS: Final = 50_000
 MOST_ENTRIES: Final = 4_000_000  # of lists, 16 bytes each; beyond it all are read anew as they are asked for
 
 CHECKED: Final = 500  # one answer of so many, the first of a state among them, is compared with FTS5's
@@ -107,6 +108,7 @@ class _Known:
     """What was read of one state of the index."""
 
     state: IndexState
+    totals: tuple[int, int]  # rows and words
     searches: int = 0
     answers: int = 0  # from memory
     entries: int = 0
@@ -119,7 +121,8 @@ class WordIndex:
 
     def __init__(self) -> None:
         self.differed = False  # from FTS5: then nothing is answered from memory any more
-        self._known = _Known(IndexState(None, None, None))
+        self._known = _Known(IndexState(None, None, None), (0, 0))
+        self._words: dict[str, str] = {}  # by phrase
         self._rows = 0  # of the index, when it was last looked at
         self._since = LOOKS_AGAIN  # searches since then for all of some words
 
@@ -154,12 +157,12 @@ class WordIndex:
         known = self._follow(connection)
         if known is None or self._has_little_to_read(query):
             return None
-        words = [tokens_of(connection, phrase.text) for phrase in query.phrases]
-        if any(len(tokens) != 1 for tokens in words):
+        words = [self._word(connection, phrase.text) for phrase in query.phrases]
+        if not all(words):
             return None
         lists = [
-            self._list(connection, known, tokens[0], phrase.prefix)
-            for tokens, phrase in zip(words, query.phrases, strict=True)
+            self._list(connection, known, word, phrase.prefix)
+            for word, phrase in zip(words, query.phrases, strict=True)
         ]
         rows, counts = _any(lists) if query.any else _all(lists)
         if not len(rows):
@@ -167,23 +170,32 @@ class WordIndex:
         lengths = self._lengths_of(connection, known, rows)
         if lengths is None:
             return None
-        return _ranked(rows, _bm25(counts, lists, lengths, known.state), limit)
+        return _ranked(rows, _bm25(counts, lists, lengths, known.totals), limit)
 
     def _has_little_to_read(self, query: WordQuery) -> bool:
-        """All of some words FTS5 finds as fast in a small index, as it was when it was last looked at."""
+        """All of few words FTS5 finds as fast in a small index, as it was when it was last looked at."""
         if query.any or len(query.phrases) == 1 or any(phrase.prefix for phrase in query.phrases):
             return False
         self._since += 1
-        return self._rows < MANY_ROWS and self._since < LOOKS_AGAIN
+        return self._rows * len(query.phrases) < MANY_ROWS and self._since < LOOKS_AGAIN
+
+    def _word(self, connection: Connection, text: str) -> str:
+        """The word that the index has for a phrase; "" when it is not one word."""
+        known = self._words.get(text)
+        if known is None:
+            tokens = tokens_of(connection, text)
+            if len(self._words) >= MOST_WORDS:
+                self._words.clear()
+            known = self._words[text] = tokens[0] if len(tokens) == 1 else ""
+        return known
 
     def _follow(self, connection: Connection) -> _Known | None:
         """What is known of the state that the connection sees; None while it does not pay, or is not understood."""
         state = INDEX_STATE.all(connection)[0]
         known = self._known
         if state != known.state or known.entries > MOST_ENTRIES:
-            known = self._known = _Known(state)
-        if state.totals:
-            self._rows, self._since = _totals(state.totals)[0], 0
+            known = self._known = _Known(state, _totals(state.totals or b"\0\0"))
+        self._rows, self._since = known.totals[0], 0
         known.searches += 1
         usable = state.totals and state.definition and "".join(state.definition.lower().split()) == EXPECTED
         return known if usable and known.searches > SEARCHES_BEFORE else None
@@ -207,37 +219,40 @@ class WordIndex:
         return lengths[at] if at[-1] < len(of) and np.array_equal(of[at], rows) else None
 
 
-def _all(lists: Sequence[_List]) -> tuple[Rows, list[Numbers]]:
-    """Rows that are in every list, and how often each list has them."""
-    rows = min((one.rows for one in lists), key=len)
-    for one in lists:
-        if one.rows is not rows and len(one.rows):
-            at = np.searchsorted(one.rows, rows)
-            at[at == len(one.rows)] = 0
-            rows = rows[one.rows[at] == rows]
-    return rows, [one.counts[np.searchsorted(one.rows, rows)] for one in lists] if len(rows) else []
+def _all(lists: Sequence[_List]) -> tuple[Rows, Numbers]:
+    """Rows that are in every list, and how often each list has them, shape (lists, rows)."""
+    shortest, *others = sorted((one.rows for one in lists), key=len)
+    rows = shortest
+    for longer in others:
+        if not len(rows):
+            break
+        rows = rows[longer.take(longer.searchsorted(rows), mode="clip") == rows]
+    return rows, np.array([one.counts[one.rows.searchsorted(rows)] for one in lists])
 
 
-def _any(lists: Sequence[_List]) -> tuple[Rows, list[Numbers]]:
-    """Rows that are in any list, and how often each list has them."""
+def _any(lists: Sequence[_List]) -> tuple[Rows, Numbers]:
+    """Rows that are in any list, and how often each list has them, shape (lists, rows)."""
     rows = np.unique(np.concatenate([one.rows for one in lists]))
-    counts = []
-    for one in lists:
-        mine = np.zeros(len(rows))
-        mine[np.searchsorted(rows, one.rows)] = one.counts
-        counts.append(mine)
+    counts = np.zeros((len(lists), len(rows)))
+    for mine, one in zip(counts, lists, strict=True):
+        mine[rows.searchsorted(one.rows)] = one.counts
     return rows, counts
 
 
-def _bm25(counts: Sequence[Numbers], lists: Sequence[_List], lengths: Numbers, state: IndexState) -> Numbers:
+def _bm25(counts: Numbers, lists: Sequence[_List], lengths: Numbers, totals: tuple[int, int]) -> Numbers:
     """As SQLite's fts5_aux.c computes it, operation by operation."""
-    rows, words = _totals(state.totals or b"")
+    rows, words = totals
+    weights = np.array([_weight(rows, len(one.rows)) for one in lists])[:, np.newaxis]
+    damped = _K1 * (1 - _B + _B * lengths / (words / rows))
     score = np.zeros(len(lengths))
-    for mine, one in zip(counts, lists, strict=True):
-        weight = math.log((rows - len(one.rows) + 0.5) / (len(one.rows) + 0.5))
-        weight = weight if weight > 0 else _LEAST_WEIGHT
-        score += weight * ((mine * (_K1 + 1.0)) / (mine + _K1 * (1 - _B + _B * lengths / (words / rows))))
-    return -1.0 * score
+    for part in weights * ((counts * (_K1 + 1.0)) / (counts + damped)):
+        score += part  # one after the other: numpy's own sum of a column of one row would add in pairs
+    return -score
+
+
+def _weight(rows: int, having: int) -> float:
+    weight = math.log((rows - having + 0.5) / (having + 0.5))
+    return weight if weight > 0 else _LEAST_WEIGHT
 
 
 def _ranked(rows: Rows, scores: Numbers, limit: int) -> list[Ranked]:

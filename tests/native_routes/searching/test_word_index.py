@@ -118,6 +118,15 @@ def test_any_words_give_what_fts5_gives(searched: Searched) -> None:
     assert found > 1_000
 
 
+def test_many_words_of_one_memory_are_added_in_their_order(searched: Searched) -> None:
+    words = [f"rare{number}" for number in range(40)]
+    searched.add(1, " ".join(words + words[::3] + words[::7]))
+    searched.warm()
+    for count in (7, 8, 9, 16, 40):
+        assert searched.agrees(" ".join(words[:count])) == 1
+        assert searched.agrees(" OR ".join(words[:count])) == 1
+
+
 def test_equal_scores_keep_the_order_of_rows_also_at_the_cut(searched: Searched) -> None:
     searched.add(50, "same words here")
     searched.warm()
@@ -228,7 +237,7 @@ def test_an_answer_that_is_not_fts5s_is_noticed_and_never_given(
 def test_all_of_some_words_in_a_small_index_are_left_to_fts5(
     searched: Searched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(word_index, "MANY_ROWS", 500)
+    monkeypatch.setattr(word_index, "MANY_ROWS", 1_000)
     assert searched.from_memory("tea milk") is None
     for match in ("tea", "tea OR milk", "te* milk"):
         searched.agrees(match)
