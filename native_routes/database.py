@@ -64,6 +64,7 @@ Connection = apsw.Connection
 BUSY_TIMEOUT_S = 5.0  # Legacy's busy_timeout.
 DEFAULT_DEADLINE_S = 10.0
 READ_THREADS: Final = 4  # Legacy pools as many read connections.
+READ_PATIENCE_S: Final = 0.005  # for which reads wait behind one that is long, before another thread helps
 READS_WAITING: Final = 512  # beyond it a read is refused: it would only wait until its deadline
 UNHEEDED_S: Final = 0.25  # how long after its deadline a statement is waited for that does not heed it
 _STEPS_PER_LOOK = 2_000  # Virtual machine steps between two looks at the clock; about 0.1 ms.
@@ -167,6 +168,7 @@ class Job:
 
 
 Jobs = queue.Queue[Job | None] | queue.SimpleQueue[Job | None]
+Calls = queue.SimpleQueue[int | None]  # how many reads the first thread had taken; None: the end
 
 
 class SqliteThread:
@@ -321,14 +323,43 @@ class SqliteThread:
 
 
 class _ReadThread(SqliteThread):
-    """One connection of a Reader: it takes its jobs from the queue that all of them share."""
+    """One connection of a Reader: it takes its jobs from the queue that all of them share, a helper when it is called.
+
+    One does what there is to do, because the interpreter runs one at a time: four that took turns at every statement
+    spent a fifth of the processor on it. The others are for what comes behind a long read.
+    """
 
     steps_per_look = _READ_STEPS_PER_LOOK
 
-    def __init__(self, path: Path, jobs: Jobs) -> None:
+    def __init__(
+        self, path: Path, jobs: queue.SimpleQueue[Job | None], calls: Calls, first: _ReadThread | None
+    ) -> None:
+        """A helper of `first`; None for the first itself."""
         super().__init__(path, Access.READ, keeps_wal=True)
-        self._jobs = jobs
+        self._jobs: queue.SimpleQueue[Job | None] = jobs
+        self._calls = calls
+        self._first = first
+        self.taken = 0
         self.vectors = False
+
+    def _take_jobs(self, connection: Connection) -> None:
+        if self._first is not None:
+            while (taken := self._calls.get()) is not None:
+                self._help(connection, self._first, taken)
+            return
+        while (job := self._jobs.get()) is not None:
+            self.taken += 1
+            self._work(connection, job)
+
+    def _help(self, connection: Connection, first: _ReadThread, taken: int) -> None:
+        """For as long as the first is at the read that holds the others up."""
+        with contextlib.suppress(queue.Empty):
+            while first.taken == taken:
+                job = self._jobs.get_nowait()
+                if job is None:
+                    return self._jobs.put(None)  # the end mark is for the first
+                self._work(connection, job)
+        return None
 
     def _connect(self) -> Connection:
         connection = super()._connect()
@@ -338,8 +369,15 @@ class _ReadThread(SqliteThread):
         show_words(connection)
         return connection
 
+    def end(self) -> None:
+        """End it after the jobs that wait; see `join`."""
+        if self._first is None:
+            self._jobs.put(None)
+        else:
+            self._calls.put(None)  # whichever helper takes it
+
     def join(self) -> None:
-        """Wait for the thread's end, which one end mark in the shared queue brings about."""
+        """Wait for the thread's end, which an end mark brings about."""
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.join()
@@ -360,6 +398,8 @@ class Reader:
         self._most_waiting = waiting
         self._waiting = 0  # queued or under way; used on the event loop only
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()  # in C; `waiting` bounds it
+        self._calls: Calls = queue.SimpleQueue()  # each wakes one helper
+        self._look: asyncio.TimerHandle | None = None  # at whether the reads go on
         self._threads: list[_ReadThread] = []
         self._opening = asyncio.Lock()
 
@@ -402,7 +442,9 @@ class Reader:
         async with self._opening:
             if self._threads:
                 return
-            threads = [_ReadThread(self.path, self._jobs) for _ in range(self._count)]
+            first = _ReadThread(self.path, self._jobs, self._calls, None)
+            helpers = [_ReadThread(self.path, self._jobs, self._calls, first) for _ in range(1, self._count)]
+            threads = [first, *helpers]
             opened = await asyncio.gather(*(thread.open() for thread in threads), return_exceptions=True)
             errors = [error for error in opened if error is not None]
             if not errors:
@@ -412,8 +454,8 @@ class Reader:
             raise errors[0]
 
     async def _end(self, threads: list[_ReadThread]) -> None:
-        for _ in threads:
-            self._jobs.put(None)  # whichever thread takes it
+        for thread in threads:
+            thread.end()
         for thread in threads:
             await asyncio.to_thread(thread.join)
 
@@ -426,6 +468,7 @@ class Reader:
         alarm = asyncio.get_running_loop().call_later(late_s, done, None, over)
         self._waiting += 1
         self._jobs.put(job)
+        self._look_soon()
         try:
             result: T = await future
             return result
@@ -433,6 +476,20 @@ class Reader:
             job.abandoned = True
             alarm.cancel()
             self._waiting -= 1
+
+    def _look_soon(self) -> None:
+        if self._look is None and self._count > 1:
+            loop = asyncio.get_running_loop()
+            self._look = loop.call_later(READ_PATIENCE_S, self._call_helper, self._threads[0].taken)
+
+    def _call_helper(self, taken: int) -> None:
+        """Where reads wait and none was begun since there were so many."""
+        self._look = None
+        if self._jobs.empty() or not self._threads:
+            return
+        if self._threads[0].taken == taken:
+            self._calls.put(taken)
+        self._look_soon()
 
 
 def _in_snapshot(connection: Connection, work: Callable[[Connection, *Ts], T], args: tuple[*Ts]) -> T:

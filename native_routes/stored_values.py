@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 
@@ -12,8 +11,12 @@ def as_json(stored: Any) -> Any:
 
 
 def as_object(row: Any) -> dict[str, Any]:
-    """A row's columns by name, in their order."""
-    return {field.name: as_json(getattr(row, field.name)) for field in dataclasses.fields(row)}
+    """The columns of a row, which is a dataclass, by name and in their order."""
+    columns = {name: getattr(row, name) for name in row.__dataclass_fields__}
+    for name, stored in columns.items():
+        if type(stored) is bytes:
+            columns[name] = as_json(stored)
+    return columns
 
 
 def bytes_text(stored: bytes) -> str:

@@ -163,7 +163,7 @@ def _matches(
         best = words.best(connection, match=query, limit=limit)
         found = MATCHES.all(connection, rowids=json.dumps([row.rowid for row in best]))
         if len(found) == len(best):
-            return [{**as_object(row), "score": hit.bm25} for row, hit in zip(found, best, strict=True)]
+            return [as_object(row) | {"score": hit.bm25} for row, hit in zip(found, best, strict=True)]
         # The full-text index knows rows that are gone: they must not count for the limit.
     rows = match_query(conditions.sql).all(connection, query=query, limit=limit, **conditions.bound())
     return [as_object(row) for row in rows]

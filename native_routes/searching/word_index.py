@@ -22,7 +22,7 @@ from native_routes.searching.word_query import WordQuery, word_query
 # Reading a list takes several times what FTS5 takes for a search; it pays once some searches have met the same index.
 SEARCHES_BEFORE: Final = 32
 LOOKS_AGAIN: Final = 100  # searches after which it is looked whether the index has grown
-MANY_ROWS: Final = 40_000  # memories times words from which on all of the words take FTS5 longer than lists do
+MANY_ROWS: Final = 10_000  # memories times words from which on all of the words take FTS5 longer than lists do
 MOST_WORDS: Final = 50_000
 MOST_ENTRIES: Final = 4_000_000  # of lists, 16 bytes each; beyond it all are read anew as they are asked for
 

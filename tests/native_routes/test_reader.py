@@ -27,6 +27,8 @@ from tests.native_routes.home_database import HomeDatabase
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
+IN_TIME_S = 20.0  # a deadline, never a measure
+
 
 def execute(connection: Connection, statement: str) -> list[Any]:
     return connection.execute(statement).fetchall()
@@ -74,6 +76,29 @@ async def test_reads_run_side_by_side_up_to_the_number_of_threads(reader: Reader
     idents = await asyncio.gather(*(reader.run(meet) for _ in range(3)))
     assert len(set(idents)) == 3
     assert threading.get_ident() not in idents
+
+
+async def test_short_reads_are_one_threads_work(reader: Reader) -> None:
+    """More would take turns at every statement."""
+    threads = [await reader.run(lambda _: threading.get_ident()) for _ in range(50)]
+    assert len(set(threads)) == 1
+
+
+async def test_a_read_behind_a_long_one_is_done_by_a_helper_which_then_rests(reader: Reader) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def last(_: Connection) -> bool:
+        begun.set()
+        return over.wait(IN_TIME_S)
+
+    first = await reader.run(lambda _: threading.get_ident())
+    long = asyncio.ensure_future(reader.run(last))
+    assert await asyncio.to_thread(begun.wait, IN_TIME_S)
+    meanwhile = [await reader.run(lambda _: threading.get_ident()) for _ in range(20)]
+    over.set()
+    assert await long
+    assert first not in meanwhile
+    assert await reader.run(lambda _: threading.get_ident()) == first
 
 
 async def test_a_read_sees_one_state_though_another_commits_meanwhile(home: HomeDatabase, reader: Reader) -> None:
