@@ -422,7 +422,7 @@ class Reader:
         try:
             if self._waiting >= self._most_waiting:
                 raise DatabaseBusy(f"{self._waiting} reads of {self.path.name} are waiting already")
-            if not self._threads:
+            while not self._threads:
                 # Shielded: a caller that leaves meanwhile must not leave threads that nobody knows of.
                 await asyncio.shield(asyncio.ensure_future(self._open()))
             return await self._queued(lambda connection: _in_snapshot(connection, work, args), ends_s)
@@ -436,6 +436,11 @@ class Reader:
         """Close every connection after the reads under way. Idempotent."""
         async with self._opening:
             threads, self._threads = self._threads, []
+            if self._look is not None:
+                self._look.cancel()
+                self._look = None
+            for _ in threads[1:]:
+                self._calls.put(threads[0].taken)  # a read under way may be long
             await self._end(threads)
 
     async def _open(self) -> None:
@@ -467,9 +472,9 @@ class Reader:
         late_s = max(0.0, ends_s - time.monotonic()) + UNHEEDED_S
         alarm = asyncio.get_running_loop().call_later(late_s, done, None, over)
         self._waiting += 1
-        self._jobs.put(job)
-        self._look_soon()
         try:
+            self._jobs.put(job)
+            self._look_soon()
             result: T = await future
             return result
         finally:

@@ -98,6 +98,10 @@ class SnapshotSearch:
         encoded, wanted = vector.tobytes(), int(count)
         return await self._snapshot.run(lambda connection: work(connection, _nearest(connection, encoded, wanted)))
 
+    async def run_aside(self, work: Callable[[Connection], T]) -> T:
+        """As `VectorSearch.run_aside`, though not on another thread: nobody waits for it."""
+        return await self._snapshot.run(work)
+
 
 class SnapshotServices:
     """The process's services on a snapshot: what is read is what legacy saw, nothing is counted, nothing is written."""

@@ -67,10 +67,11 @@ def entity_tokens(query: str) -> list[str]:
     return [token for token in _TOKEN.findall(query.lower()) if len(token) >= 2]
 
 
-def normalise_bm25(found: Sequence[tuple[str, float]]) -> dict[str, float]:
+def normalise_bm25(found: Sequence[tuple[str, float | None]]) -> dict[str, float]:
     """(memory id, BM25) to a score of 0 to 1, relative to the best of the batch; the order is kept."""
-    best = max((abs(bm25) for _, bm25 in found), default=0.0) or 1.0
-    return {memory: abs(bm25) / best for memory, bm25 in found}
+    sizes = [(memory, abs(bm25 or 0.0)) for memory, bm25 in found]  # null where the index counts fewer rows than it has
+    best = max((size for _, size in sizes), default=0.0) or 1.0
+    return {memory: size / best for memory, size in sizes}
 
 
 def merge(

@@ -102,12 +102,14 @@ class VectorSearch:
         return self._index.status if self._no_vectors is None else VectorStatus(VectorMode.OFF, self._no_vectors)
 
     async def run(self, vector: Vector | None, count: float, work: Work[T]) -> T:
-        """What `work(connection, nearest)` returns on the thread, in one snapshot.
+        """What `work(connection, nearest)` returns on the thread; all that it reads is one state of the database.
 
         `nearest` are the `count` stored vectors nearest to `vector`, nearest first; [] without a vector, and where
         vectors cannot be searched or lengths do not fit. Raises DatabaseError.
         """
-        await self._open()
+        if self._thread is None:
+            # Shielded: a caller that leaves meanwhile must not leave a connection that nobody knows of.
+            await asyncio.shield(asyncio.ensure_future(self._open()))
         if len(self._waiting) >= WAITING:
             raise DatabaseUnopened(f"{WAITING} searches are waiting already")
         searched = vector is not None and not math.isnan(count) and 0 < count <= MOST_NEIGHBOURS
@@ -162,18 +164,25 @@ class VectorSearch:
                 access = Access.READ if self._books is None else Access.WRITE
                 thread = SqliteThread(self._path, access, keeps_wal=True, busy_timeout_s=LOCK_WITHIN_S)
                 await thread.open()
-                await thread.run(_keep_pages)
-                await thread.run(show_words)
                 try:
-                    await thread.run(load_vector_search)
-                except (DatabaseError, VectorSearchUnavailable) as error:
-                    self._no_vectors = str(error)  # words alone are searched
-                else:
-                    self._no_vectors = None
-                if self._books is not None:
-                    await self._open_copying(thread)
+                    await self._prepare(thread)
+                except BaseException:
+                    await thread.close()
+                    raise
                 self._thread = thread
             return self._thread
+
+    async def _prepare(self, thread: SqliteThread) -> None:
+        await thread.run(_keep_pages)
+        await thread.run(show_words)
+        try:
+            await thread.run(load_vector_search)
+        except (DatabaseError, VectorSearchUnavailable) as error:
+            self._no_vectors = str(error)  # words alone are searched
+        else:
+            self._no_vectors = None
+        if self._books is not None:
+            await self._open_copying(thread)
 
     async def _open_copying(self, thread: SqliteThread) -> None:
         copying = SqliteThread(self._path, Access.WRITE, keeps_wal=True, pending=1)
@@ -182,12 +191,13 @@ class VectorSearch:
         self._copying = copying
 
     def _begin(self) -> None:
-        if self._batches is None or self._batches.done():
-            self._batches = asyncio.get_running_loop().create_task(self._answer_waiting())
+        if self._thread is None:  # closed meanwhile
+            waiting, self._waiting = self._waiting, []
+            _settle([(search.answer, None, DatabaseUnopened("the search was closed")) for search in waiting])
+        elif self._batches is None or self._batches.done():
+            self._batches = asyncio.get_running_loop().create_task(self._answer_waiting(self._thread))
 
-    async def _answer_waiting(self) -> None:
-        thread = self._thread
-        assert thread is not None
+    async def _answer_waiting(self, thread: SqliteThread) -> None:
         while self._waiting or self._writes_again():
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             batch = [search for search in batch if not search.answer.done()]  # the others' callers are gone

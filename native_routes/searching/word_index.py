@@ -23,6 +23,7 @@ from native_routes.searching.word_query import WordQuery, word_query
 SEARCHES_BEFORE: Final = 32
 LOOKS_AGAIN: Final = 100  # searches after which it is looked whether the index has grown
 MANY_ROWS: Final = 10_000  # memories times words from which on all of the words take FTS5 longer than lists do
+LIST_ENTRIES: Final = 32  # what a list takes besides: also a word that nowhere occurs
 MOST_WORDS: Final = 50_000
 MOST_ENTRIES: Final = 4_000_000  # of lists, 16 bytes each; beyond it all are read anew as they are asked for
 
@@ -164,6 +165,8 @@ class WordIndex:
             self._list(connection, known, word, phrase.prefix)
             for word, phrase in zip(words, query.phrases, strict=True)
         ]
+        if not all(known.totals) or any(len(one.rows) > known.totals[0] for one in lists):
+            return None  # it counts fewer rows than it has: what comes of that, FTS5 says
         rows, counts = _any(lists) if query.any else _all(lists)
         if not len(rows):
             return []
@@ -205,7 +208,7 @@ class WordIndex:
         if found is None:
             occurrences = (WORDS_FROM if prefix else WORD).all(connection, word=word)[0]
             found = known.lists[word, prefix] = _List(*_counted(_numbers(occurrences.rows)))
-            known.entries += len(found.rows)
+            known.entries += len(found.rows) + LIST_ENTRIES
         return found
 
     def _lengths_of(self, connection: Connection, known: _Known, rows: Rows) -> Numbers | None:

@@ -13,6 +13,7 @@ from typing import Final
 _PIECE: Final = re.compile(r'[ \t\r\n]*(?:"((?:[^"\0]|"")*)"|([A-Za-z0-9_\x1a\x80-\U0010ffff]+)|(\*))')
 _OPERATORS: Final = frozenset({"AND", "OR", "NOT"})
 MOST_PHRASES: Final = 64
+LONGEST_PHRASE: Final = 200  # characters; of words beyond 32 kB FTS5 knows the beginning only
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,5 +55,7 @@ def word_query(text: str) -> WordQuery | None:
             phrases.append(Phrase(bare if quoted is None else quoted.replace('""', '"')))
             expects_phrase = False
     if expects_phrase or len(operators) > 1 or "NOT" in operators or len(phrases) > MOST_PHRASES:
+        return None
+    if any(len(phrase.text) > LONGEST_PHRASE for phrase in phrases):
         return None
     return WordQuery(tuple(phrases), any="OR" in operators)

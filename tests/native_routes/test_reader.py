@@ -101,6 +101,34 @@ async def test_a_read_behind_a_long_one_is_done_by_a_helper_which_then_rests(rea
     assert await reader.run(lambda _: threading.get_ident()) == first
 
 
+async def test_a_read_that_meets_the_close_opens_anew(reader: Reader) -> None:
+    read = asyncio.ensure_future(reader.run(execute, "SELECT 1"))
+    await asyncio.sleep(0)  # it opens
+    await reader.close()
+
+    assert await read == [(1,)]
+    assert reader._waiting == 0
+
+
+async def test_reads_behind_a_long_one_are_helped_also_while_the_pool_closes(reader: Reader) -> None:
+    begun, over = threading.Event(), threading.Event()
+
+    def last(_: Connection) -> bool:
+        begun.set()
+        return over.wait(IN_TIME_S)
+
+    long = asyncio.ensure_future(reader.run(last))
+    assert await asyncio.to_thread(begun.wait, IN_TIME_S)
+    short = asyncio.ensure_future(reader.run(execute, "SELECT 1"))
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(reader.close())
+
+    assert await asyncio.wait_for(short, IN_TIME_S) == [(1,)]
+    over.set()
+    assert await long
+    await closing
+
+
 async def test_a_read_sees_one_state_though_another_commits_meanwhile(home: HomeDatabase, reader: Reader) -> None:
     home.memory("before")
 

@@ -52,6 +52,8 @@ def test_bm25_is_relative_to_the_best_of_the_batch_and_keeps_its_order() -> None
     assert normalise_bm25([("a", -4.0), ("b", -1.0)]) == {"a": 1.0, "b": 0.25}
     assert normalise_bm25([("a", 0.0)]) == {"a": 0.0}
     assert normalise_bm25([]) == {}
+    # FTS5 answers null where its index counts fewer rows than it has; Math.abs(null) is 0.
+    assert normalise_bm25([("a", None), ("b", -2.0)]) == {"a": 0.0, "b": 1.0}
 
 
 def test_merging_weighs_what_both_found_and_drops_what_is_below_the_least() -> None:

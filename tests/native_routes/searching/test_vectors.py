@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,27 @@ async def found(search: VectorSearch, vector: Vector, count: float, type_: str |
         return [(row.id, nearest[row.place].distance) for row in rows]
 
     return await search.run(vector, count, memories)
+
+
+async def test_callers_that_leave_while_it_opens_leave_no_connection_behind(search: VectorSearch) -> None:
+    runs = [asyncio.ensure_future(search.run(None, 1, lambda *_: None)) for _ in range(3)]
+    await asyncio.sleep(0)
+    for run in runs:
+        run.cancel()
+    await asyncio.wait(runs)
+    await search.warm()
+    await search.close()
+
+    assert [thread for thread in threading.enumerate() if thread.name == f"sqlite {search._path.name}"] == []
+
+
+async def test_a_search_that_meets_the_close_is_told(search: VectorSearch) -> None:
+    await search.warm()
+    closing = asyncio.ensure_future(search.close())
+    searches = [asyncio.ensure_future(search.run(None, 1, lambda *_: "found")) for _ in range(5)]
+    _, pending = await asyncio.wait([closing, *searches], timeout=20)
+
+    assert not pending
 
 
 async def test_neighbours_are_sqlite_vecs_in_its_order_with_its_distances(
