@@ -129,8 +129,10 @@ async def remember_at_once(home: ChangingHome, *bodies: dict[str, Any]) -> list[
     gate = Gate()
     first = asyncio.create_task(home.writer.run(gate))
     await asyncio.to_thread(gate.entered.wait, 20)
-    asked = [asyncio.create_task(home.told("POST", REMEMBER, body)) for body in bodies]
-    await queued(home.writer, 1 + len(bodies))
+    asked: list[asyncio.Task[Any]] = []
+    for body in bodies:  # one after the other: a first request has modules and files to wait for
+        asked.append(asyncio.create_task(home.told("POST", REMEMBER, body)))
+        await queued(home.writer, 1 + len(asked))
     gate.opened.set()
     await first
     return [(await task)[1] for task in asked]
