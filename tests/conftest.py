@@ -1,6 +1,15 @@
-"""For every test: property tests fail for what they find, never for the machine being slow."""
+"""For every test: property tests fail for what they find, never for the machine being slow or for the draw of the day.
+
+The same examples are tried each time, so that a change is judged by what it changed. To look for new ones:
+`scripts/test --hypothesis-profile=explore tests/...`.
+"""
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
+settings.register_profile(
+    "same examples", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "explore", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same examples")

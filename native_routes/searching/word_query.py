@@ -29,7 +29,10 @@ class WordQuery:
 
 
 def word_query(text: str) -> WordQuery | None:
-    """None for everything else: nothing, mixed operators, NOT, NEAR, brackets, columns, joined phrases."""
+    """None for everything else: nothing, mixed operators, NOT, NEAR, brackets, columns, joined phrases.
+
+    What a phrase without any word means depends on whether AND was written; whoever meets one asks FTS5.
+    """
     phrases: list[Phrase] = []
     operators: set[str] = set()
     expects_phrase = True  # at the start and behind an operator
