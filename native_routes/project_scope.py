@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from native_routes.database import Reader
 from native_routes.declaration import NativeRequest
 from native_routes.javascript.values import to_text, truthy
 from native_routes.query import Query
+from native_routes.reader import Reader
 from native_routes.reply import Refusal
 
 

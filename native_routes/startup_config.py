@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from native_routes.agent_yaml import FILE_NAMES, parse, read_config
-from native_routes.database import Reader
 from native_routes.javascript.json_text import parse_json
 from native_routes.javascript.primitives import parse_int, stringify
 from native_routes.javascript.values import shown
 from native_routes.kept_state import kept
 from native_routes.pipeline_config import look_up, read_pipeline
+from native_routes.reader import Reader
 
 OWN_FILES: Final = FILE_NAMES[:2]  # flags and updates are not looked for in config.yaml
 CHECK_INTERVALS_S: Final = (300, 604_800)

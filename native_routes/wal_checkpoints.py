@@ -14,7 +14,8 @@ from typing import Final
 
 import structlog
 
-from native_routes.database import Connection, DatabaseBusy, DatabaseError, SqliteThread, checkpoint, on_commit
+from native_routes.database import Connection, DatabaseBusy, DatabaseError, checkpoint, on_commit
+from native_routes.sqlite_thread import SqliteThread
 
 FRAMES: Final = 1_000  # pages in the log that are copied at a time: SQLite's own figure, and legacy's
 FRAMES_ENOUGH: Final = 4_000  # 16 MB: from here on the write thread copies the rest, so that the log is begun anew

@@ -23,12 +23,12 @@ from native_routes.database import (
     DatabaseError,
     DatabaseUnopened,
     DeadlineExceeded,
-    SqliteThread,
     StatementError,
     VectorSearchUnavailable,
     load_vector_search,
     translated,
 )
+from native_routes.sqlite_thread import SqliteThread
 from native_routes.wal_checkpoints import Checkpoints
 
 MOST_TOGETHER: Final = 64  # works in one transaction

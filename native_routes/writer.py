@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from native_routes.database import DEFAULT_DEADLINE_S, Access, Connection, DatabaseBusy, SqliteThread
+from native_routes.database import Access, Connection, DatabaseBusy
+from native_routes.sqlite_thread import DEFAULT_DEADLINE_S, SqliteThread
 from native_routes.write_thread import Together, Work, Works, WriteCounts, WriteThread
 
 GRACE_S: Final = 0.25  # how long after its deadline a work waits to hear from the thread why

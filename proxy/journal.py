@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 import structlog
 
-from native_routes.database import Access, Connection, DatabaseCorrupt, DatabaseError, SqliteThread
+from native_routes.database import Access, Connection, DatabaseCorrupt, DatabaseError
+from native_routes.sqlite_thread import SqliteThread
 from proxy.comparisons import Comparison, Verdict
 
 log = structlog.get_logger(__name__)

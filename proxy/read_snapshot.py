@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, TypeVarTuple
 
 from native_routes.database import (
-    DEFAULT_DEADLINE_S,
     Access,
     Connection,
     DatabaseError,
     DeadlineExceeded,
-    SqliteThread,
     VectorSearchUnavailable,
     load_vector_search,
     translated,
 )
+from native_routes.sqlite_thread import DEFAULT_DEADLINE_S, SqliteThread
 
 if TYPE_CHECKING:  # they import numpy
     from native_routes.recall.search import Searcher

@@ -24,7 +24,7 @@ import uvicorn
 
 from native_routes import GROUPS
 from native_routes.agent_yaml import AuthPolicy
-from native_routes.database import Reader
+from native_routes.reader import Reader
 from native_routes.tokens import mint
 from native_routes.writer import Writer
 from proxy import listen, systemd, take_over

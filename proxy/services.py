@@ -14,9 +14,9 @@ import structlog
 
 from native_routes import contract
 from native_routes.agent_yaml import AuthPolicy
-from native_routes.database import Reader
 from native_routes.health.vitals import Degradation, Vitals
 from native_routes.outside import BORROW_WITHIN_S, Clock, SystemClock
+from native_routes.reader import Reader
 from native_routes.writer import Writer
 from proxy import __version__, readiness
 from proxy.borrow import Borrower

@@ -10,7 +10,7 @@ from native_routes.analytics import errors, queries
 from native_routes.analytics.continuity import summary
 from native_routes.analytics.latency import NOTHING
 from native_routes.analytics.usage import Usage
-from native_routes.database import Connection, DatabaseError, Reader
+from native_routes.database import Connection, DatabaseError
 from native_routes.declaration import NativeRequest
 from native_routes.diagnostics.domains import read_domains
 from native_routes.javascript.primitives import parse_int
@@ -18,6 +18,7 @@ from native_routes.javascript.values import bindable
 from native_routes.outside import BORROW_WITHIN_S, Clock
 from native_routes.pipeline_config import is_number
 from native_routes.query_string import query_parameter
+from native_routes.reader import Reader
 from native_routes.reply import Reply, json_reply, text_reply
 from native_routes.stored_values import as_object
 

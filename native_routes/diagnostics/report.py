@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from native_routes.database import Connection, Reader
+from native_routes.database import Connection
 from native_routes.diagnostics.domains import read_domains
 from native_routes.diagnostics.predictor import (
     DISABLED,
@@ -23,6 +23,7 @@ from native_routes.javascript.dates import iso_text
 from native_routes.kept_state import kept
 from native_routes.memory_config import MemoryConfig
 from native_routes.outside import BORROW_WITHIN_S, Clock
+from native_routes.reader import Reader
 from native_routes.startup_config import startup_config
 
 KEPT_MS: Final = 2000

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from native_routes.actor import actor_of
 from native_routes.daemon_log import DaemonLog
-from native_routes.database import Connection, DatabaseError, Reader
+from native_routes.database import Connection, DatabaseError
 from native_routes.declaration import NativeRequest
 from native_routes.documents import queries, storing
 from native_routes.documents.new_document import read_document
@@ -16,6 +16,7 @@ from native_routes.javascript.primitives import parse_int, undefined
 from native_routes.javascript.values import UnbindableError, bindable
 from native_routes.outside import Clock, new_id, now_text
 from native_routes.query_string import query_parameter
+from native_routes.reader import Reader
 from native_routes.reply import Refusal, Reply, json_reply, text_reply
 from native_routes.request_body import read_json
 from native_routes.stored_values import as_json, as_object

@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
-from native_routes.database import DatabaseError, Reader
+from native_routes.database import DatabaseError
 from native_routes.declaration import NativeRequest
 from native_routes.embeddings.health_report import checks, report
 from native_routes.embeddings.listing import UnreadableEmbedding, page_body, read_page
@@ -16,6 +16,7 @@ from native_routes.kept_state import kept
 from native_routes.memory_config import MemoryConfig
 from native_routes.outside import Clock, now_text
 from native_routes.query_string import query_parameter
+from native_routes.reader import Reader
 from native_routes.reply import Reply, json_reply, text_reply
 from native_routes.searching.embedding_provider import EmbeddingProvider
 

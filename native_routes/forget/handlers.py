@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from native_routes.actor import actor_of
 from native_routes.changing.memory_history import Mutation
 from native_routes.changing.mutation_request import read_if_version, read_memory_id, read_reason, unfrozen
-from native_routes.database import Connection, ConstraintViolated, Reader, StatementError
+from native_routes.database import Connection, ConstraintViolated, StatementError
 from native_routes.declaration import NativeRequest
 from native_routes.forget.candidates import Candidate, Wanted, confirm_token, find_candidates, read_wanted
 from native_routes.forget.forgetting import RETENTION_DAYS, Outcome, forget_memory, recover_memory
@@ -23,6 +23,7 @@ from native_routes.memory_config import MemoryConfig
 from native_routes.outside import Clock, now_text
 from native_routes.project_scope import check_project
 from native_routes.query_string import query_parameter
+from native_routes.reader import Reader
 from native_routes.reply import Refusal, Reply, json_reply, text_reply
 from native_routes.stored_values import as_json
 from native_routes.writer import Writer

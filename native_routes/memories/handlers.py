@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final, Protocol
 
-from native_routes.database import Connection, DatabaseError, Reader, StatementError
+from native_routes.database import Connection, DatabaseError, StatementError
 from native_routes.declaration import NativeRequest
 from native_routes.javascript.coercion import optional_positive_integer
 from native_routes.javascript.json_text import parse_json
@@ -15,6 +15,7 @@ from native_routes.memories.listing import page_body, rows_body
 from native_routes.memories.timeline import read_timeline, unbuilt_timeline
 from native_routes.outside import Clock
 from native_routes.query_string import query_parameter
+from native_routes.reader import Reader
 from native_routes.reply import Refusal, Reply, json_reply
 from native_routes.stored_values import as_json, as_object, bytes_text
 

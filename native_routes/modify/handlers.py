@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from native_routes.actor import actor_of
 from native_routes.changing.memory_history import Mutation
 from native_routes.changing.mutation_request import read_if_version, read_memory_id, read_reason, unfrozen
-from native_routes.database import ConstraintViolated, Reader
+from native_routes.database import ConstraintViolated
 from native_routes.declaration import NativeRequest
 from native_routes.javascript.coercion import optional_text
 from native_routes.javascript.json_object import read_object
@@ -22,6 +22,7 @@ from native_routes.modify.change import Change, NewVector, change_memory
 from native_routes.modify.patch import Patch, read_patch
 from native_routes.outside import Clock, now_text
 from native_routes.project_scope import check_project
+from native_routes.reader import Reader
 from native_routes.reply import Refusal, Reply, json_reply, text_reply
 from native_routes.writer import Writer
 

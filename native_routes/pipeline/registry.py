@@ -9,11 +9,11 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from native_routes.database import Reader
 from native_routes.memory_config import MemoryConfig
 from native_routes.outside import Clock
 from native_routes.pipeline.discovery import anthropic_models, ollama_models, ollama_url
 from native_routes.pipeline.known_models import Model, current, known_models, mark_deprecated, seeds
+from native_routes.reader import Reader
 from native_routes.startup_config import startup_config
 
 ALLOWED_EVERY_MS: Final = 60_000

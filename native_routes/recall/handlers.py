@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, Protocol
 
-from native_routes.database import DatabaseError, Reader
+from native_routes.database import DatabaseError
 from native_routes.declaration import NativeRequest
 from native_routes.javascript.json_text import parse_json
 from native_routes.javascript.primitives import parse_float, parse_int
 from native_routes.memory_config import MemoryConfig
 from native_routes.outside import Clock
 from native_routes.query_string import query_parameter
+from native_routes.reader import Reader
 from native_routes.recall.keyword_search import KeywordSearch, list_who, search_keywords
 from native_routes.recall.recall_request import QueryNotTextError, read_recall
 from native_routes.recall.search import Asked, RecallRequest, Searcher

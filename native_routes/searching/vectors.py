@@ -21,16 +21,16 @@ from native_routes.database import (
     Connection,
     DatabaseError,
     DatabaseUnopened,
-    Reader,
-    SqliteThread,
     VectorSearchUnavailable,
     load_vector_search,
     show_words,
     translated,
 )
+from native_routes.reader import Reader
 from native_routes.searching.embedders import Vector
 from native_routes.searching.vector_form import VectorForm
 from native_routes.searching.vector_index import Nearest, Neighbour, VectorIndex, VectorMode, VectorStatus
+from native_routes.sqlite_thread import SqliteThread
 from native_routes.wal_checkpoints import Checkpoints
 
 __all__ = ["MEMORY_LIMIT_BYTES", "Neighbour", "VectorMode", "VectorSearch", "VectorStatus"]

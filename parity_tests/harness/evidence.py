@@ -21,7 +21,7 @@ CHECKOUT_PATH: Final = Path(__file__).resolve().parents[2]
 EVIDENCE_PATH: Final = CHECKOUT_PATH / "parity_tests" / "evidence"
 PACKAGE: Final = "native_routes"
 PROVIDED: Final = {
-    "reader": f"{PACKAGE}.database",
+    "reader": f"{PACKAGE}.reader",
     "writer": f"{PACKAGE}.writer",
     "embedder": f"{PACKAGE}.searching.embedders",
     "vectors": f"{PACKAGE}.searching.vectors",

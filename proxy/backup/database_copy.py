@@ -6,15 +6,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from native_routes.database import (
-    Access,
-    Connection,
-    DatabaseError,
-    DatabaseFull,
-    Query,
-    SqliteThread,
-    copy_database,
-)
+from native_routes.database import Access, Connection, DatabaseError, DatabaseFull, Query, copy_database
+from native_routes.sqlite_thread import SqliteThread
 from proxy.backup.manifest import BackupError
 
 COPY_WITHIN_S = 600.0

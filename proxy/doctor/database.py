@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from native_routes import contract
-from native_routes.database import Access, Connection, DatabaseCorrupt, DatabaseError, SqliteThread
+from native_routes.database import Access, Connection, DatabaseCorrupt, DatabaseError
+from native_routes.sqlite_thread import SqliteThread
 from proxy.doctor.finding import Finding, degraded, ok, unusable
 from proxy.home import HomeError, HomeLock
 from proxy.settings import Settings

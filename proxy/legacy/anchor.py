@@ -6,7 +6,8 @@ import asyncio
 import os
 from pathlib import Path
 
-from native_routes.database import Access, Connection, DatabaseError, SqliteThread
+from native_routes.database import Access, Connection, DatabaseError
+from native_routes.sqlite_thread import SqliteThread
 from proxy.legacy.processes import holders_of
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from native_routes.daemon_log import DaemonLog
-from native_routes.database import Reader
 from native_routes.memory_config import MemoryConfigFile
 from native_routes.outside import SystemClock
+from native_routes.reader import Reader
 from native_routes.searching.embedders import Embedder
 from native_routes.writer import Writer
 from tests.durability.ledger import Entry

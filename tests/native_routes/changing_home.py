@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import apsw.ext
 
 from native_routes.daemon_log import DaemonLog
-from native_routes.database import Reader
 from native_routes.declaration import Claims
 from native_routes.memory_config import MemoryConfig, MemoryConfigFile
 from native_routes.query import Command, Query
+from native_routes.reader import Reader
 from native_routes.searching.embedders import Embedder
 from native_routes.writer import Writer
 from tests.native_routes.asking import StoppedClock, ask, value

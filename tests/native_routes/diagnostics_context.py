@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from native_routes.analytics.usage import Usage
-from native_routes.database import Connection, Reader
+from native_routes.database import Connection
 from native_routes.memory_config import MemoryConfig, MemoryConfigFile
 from native_routes.outside import BORROW_WITHIN_S
+from native_routes.reader import Reader
 from tests.native_routes.asking import StoppedClock
 
 

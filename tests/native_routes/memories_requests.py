@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from native_routes import GROUPS
-from native_routes.database import Reader
 from native_routes.declaration import NativeRequest
 from native_routes.memories import handlers
+from native_routes.reader import Reader
 from native_routes.reply import Refusal, Reply
 from proxy.match import Matcher
 

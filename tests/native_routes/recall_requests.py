@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from native_routes.database import Reader
 from native_routes.declaration import Handler, NativeRequest
 from native_routes.memory_config import EmbeddingConfig, MemoryConfig
+from native_routes.reader import Reader
 from native_routes.recall import handlers
 from native_routes.recall.access_tracking import AccessTracker
 from native_routes.recall.search import Searcher

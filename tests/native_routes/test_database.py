@@ -19,11 +19,11 @@ from native_routes.database import (
     DatabaseReadOnly,
     DatabaseUnopened,
     DeadlineExceeded,
-    SqliteThread,
     check_vector_search,
     load_vector_search,
     vector_library_path,
 )
+from native_routes.sqlite_thread import SqliteThread
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 

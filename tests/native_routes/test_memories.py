@@ -13,10 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from native_routes.database import Connection, Reader, StatementError
+from native_routes.database import Connection, StatementError
 from native_routes.memories import GROUP, queries
 from native_routes.memories.listing import page_body, rows_body
 from native_routes.query import Query
+from native_routes.reader import Reader
 from tests.native_routes.home_database import HomeDatabase, NotUtf8
 from tests.native_routes.memories_requests import Context, get
 

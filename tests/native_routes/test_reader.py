@@ -20,9 +20,9 @@ from native_routes.database import (
     DatabaseReadOnly,
     DatabaseUnopened,
     DeadlineExceeded,
-    Reader,
     StatementError,
 )
+from native_routes.reader import Reader
 from tests.native_routes.home_database import HomeDatabase
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"

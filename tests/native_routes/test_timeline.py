@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from native_routes.database import Reader
+from native_routes.reader import Reader
 from tests.native_routes.home_database import HomeDatabase
 from tests.native_routes.memories_requests import Context, get
 

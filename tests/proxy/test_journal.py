@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from native_routes.database import Access, SqliteThread
+from native_routes.database import Access
+from native_routes.sqlite_thread import SqliteThread
 from proxy.comparisons import Comparison, Verdict
 from proxy.journal import COMPARISONS_KEPT, EVENTS_KEPT, STEPS, Journal
 

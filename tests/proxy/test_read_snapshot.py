@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from native_routes.database import Access, Connection, DatabaseError, SqliteThread
+from native_routes.database import Access, Connection, DatabaseError
 from native_routes.searching.vector_index import Neighbour
+from native_routes.sqlite_thread import SqliteThread
 from proxy.read_snapshot import Snapshot, Snapshots, SnapshotSearch
 from tests.proxy.legacy.running import until
 
