@@ -12,7 +12,7 @@ import contextlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 
@@ -41,6 +41,7 @@ __all__ = [
     "copy_database",
     "load_vector_search",
     "on_commit",
+    "read_pieces",
     "show_words",
     "tokens_of",
     "translated",
@@ -49,6 +50,7 @@ __all__ = [
 
 Connection = apsw.Connection
 
+MOST_MAPPED = 0x7FFF0000  # bytes; SQLite's own limit. What lies behind is read as ever
 _PAGES_AT_ONCE = 4_096
 _VECTOR_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 
@@ -206,6 +208,28 @@ def copy_database(connection: Connection, target: Path, ended: threading.Event) 
             copy.close()
     finally:
         connection.execute("ROLLBACK")
+
+
+def read_pieces(
+    connection: Connection, table: str, column: str, rowid: int, starts: Sequence[int], length: int
+) -> list[bytes]:
+    """From each start so many bytes of one blob; fewer where it ends. Raises an error when there is no such blob.
+
+    SQLite finds the end of a blob page by page. In a file that is mapped it only looks at each: 0.2 ms for 3 MB, where
+    copying them takes 0.6 ms and drives other pages out of the cache. It is mapped no longer than that, since mapped
+    pages count as memory of the process, and a file that a third program cuts short ends a process that reads there.
+    """
+    connection.pragma("mmap_size", MOST_MAPPED)
+    try:
+        with contextlib.closing(connection.blob_open("main", table, column, rowid, False)) as blob:
+            return [_piece(blob, start, length) for start in starts]
+    finally:
+        connection.pragma("mmap_size", 0)
+
+
+def _piece(blob: apsw.Blob, start: int, length: int) -> bytes:
+    blob.seek(min(start, blob.length()))
+    return blob.read(length)
 
 
 def _vector_extension_path() -> Path:

@@ -35,17 +35,16 @@ class Codes:
     def nbytes(self) -> int:
         return self.steps.nbytes + self.factors.nbytes + self.slacks.nbytes
 
-    def copy(self, places: Places, other: Codes) -> None:
-        self.steps[places] = other.steps[places]
-        self.factors[places] = other.factors[places]
-        self.slacks[places] = other.slacks[places]
-
     def make(self, places: Places, vectors: Floats) -> None:
-        """Of the vectors at these places."""
+        """Of these vectors, one for each of the places."""
         for start in range(0, len(places), _AT_ONCE):
-            some = places[start : start + _AT_ONCE]
+            some = slice(start, start + _AT_ONCE)
             with np.errstate(all="ignore"):  # of vectors without a direction, whose codes are not searched
-                self._make(some, vectors[some])
+                self._make(places[some], vectors[some])
+
+    def forget(self, places: Places) -> None:
+        """Of places that were made, or not."""
+        self.factors[places] = self.slacks[places] = 0
 
     def _make(self, places: Places, vectors: Floats) -> None:
         lengths = _lengths(vectors)

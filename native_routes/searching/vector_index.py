@@ -17,7 +17,7 @@ import structlog
 
 from native_routes.database import Connection, DatabaseError, DeadlineExceeded, Query, translated
 from native_routes.searching.embedders import Vector
-from native_routes.searching.vector_chunk import LayoutError
+from native_routes.searching.vector_chunk import LayoutError, stored_vectors
 from native_routes.searching.vector_codes import LONGEST, SHORTEST, Floats
 from native_routes.searching.vector_distances import distances
 from native_routes.searching.vector_form import VectorForm
@@ -49,13 +49,7 @@ class Definition:
     sql: str
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    number: int
-
-
 DEFINITION: Final = Query("SELECT sql FROM sqlite_schema WHERE name = 'vec_embeddings'", row=Definition)
-STORED: Final = Query("SELECT count(*) AS number FROM vec_embeddings_rowids", row=Count)
 NEAREST: Final = Query(
     """
     SELECT r.rowid, v.distance FROM vec_embeddings v JOIN vec_embeddings_rowids r ON r.id = v.id
@@ -168,7 +162,7 @@ class VectorIndex:
         if "idtextprimarykey" not in text or "distance_metric=cosine" not in text or "embeddingfloat[" not in text:
             return VectorMode.SQLITE, f"vec_embeddings is not as expected: {definition.sql}"
         self._dimensions = int(text.partition("embeddingfloat[")[2].partition("]")[0])
-        return self._choose_form(STORED.all(connection)[0].number)
+        return self._choose_form(stored_vectors(connection))
 
     def _choose_form(self, vectors: int) -> tuple[VectorMode, str | None]:
         """The form asked for, or one that takes less; which then stays, as reading all anew takes time."""
