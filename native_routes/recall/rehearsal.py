@@ -31,17 +31,20 @@ def boost_rehearsed(candidates: list[Candidate], uses: Mapping[str, Use], config
     half_life = config.rehearsal_half_life_days
     for candidate in candidates:
         use = uses.get(candidate.id)
-        if use is None or to_number(use.access_count) <= 0:
+        if use is None or (count := _count(use.access_count)) is None:
             continue
         days = _days_since(use.last_accessed, now_ms, half_life)
-        count = _count(use.access_count)
         candidate.score *= rehearsal_factor(count, days, weight=config.rehearsal_weight, half_life_days=half_life)
     sort_by_score(candidates)
 
 
-def _count(stored: Any) -> float:
-    """NaN for a text that is no number. Legacy adds 1 to it, which makes "0x1" into "0x11"; bytes are text, too."""
-    if isinstance(stored, bytes):
+def _count(stored: Any) -> float | None:
+    """None for 0 or below. NaN for a text that is no number: legacy adds 1 to it, which makes "0x1" into "0x11"."""
+    if type(stored) is int:
+        return stored if stored > 0 else None
+    if to_number(stored) <= 0:
+        return None
+    if isinstance(stored, bytes):  # text, too
         stored = bytes_text(stored)
     return to_number(f"{stored}1") - 1 if isinstance(stored, str) else to_number(stored)
 

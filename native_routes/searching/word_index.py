@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import structlog
@@ -124,6 +125,7 @@ class WordIndex:
         self.differed = False  # from FTS5: then nothing is answered from memory any more
         self._known = _Known(IndexState(None, None, None), (0, 0))
         self._words: dict[str, str] = {}  # by phrase
+        self._seen: WeakKeyDictionary[Connection, tuple[int, IndexState]] = WeakKeyDictionary()
         self._rows = 0  # of the index, when it was last looked at
         self._since = LOOKS_AGAIN  # searches since then for all of some words
 
@@ -194,14 +196,21 @@ class WordIndex:
 
     def _follow(self, connection: Connection) -> _Known | None:
         """What is known of the state that the connection sees; None while it does not pay, or is not understood."""
-        state = INDEX_STATE.all(connection)[0]
-        known = self._known
+        state, known = self._state(connection), self._known
         if state != known.state or known.entries > MOST_ENTRIES:
             known = self._known = _Known(state, _totals(state.totals or b"\0\0"))
         self._rows, self._since = known.totals[0], 0
         known.searches += 1
         usable = state.totals and state.definition and "".join(state.definition.lower().split()) == EXPECTED
         return known if usable and known.searches > SEARCHES_BEFORE else None
+
+    def _state(self, connection: Connection) -> IndexState:
+        """What the connection sees. It does not itself write to the index."""
+        version = connection.pragma("data_version")  # every commit of another connection changes it
+        seen = self._seen.get(connection)
+        if seen is None or seen[0] != version:
+            seen = self._seen[connection] = version, INDEX_STATE.all(connection)[0]
+        return seen[1]
 
     def _list(self, connection: Connection, known: _Known, word: str, prefix: bool) -> _List:
         found = known.lists.get((word, prefix))
