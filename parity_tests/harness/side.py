@@ -25,6 +25,7 @@ from parity_tests.harness.scope import native_groups
 from parity_tests.harness.silent_legacy import SilentLegacy
 from parity_tests.harness.sqlite import VECTOR_LIBRARY
 from proxy.legacy.find import CHECKOUT_PATH, STAND_IN_PATH, LegacyNotFound, find_bun
+from proxy.legacy.ports import free_port
 from proxy.settings import process_environment
 
 PIN_PATH: Final = Path(__file__).with_name("pin.ts")
@@ -76,12 +77,6 @@ def side_kind(text: str) -> SideKind:
     if not path.is_file():
         raise SideError(f"{text}: no such daemon. Give legacy_ts, native, http://host:port, or the path of a daemon.js")
     return SideKind("legacy_ts" if path == STAND_IN_PATH else "signet", daemon_path=path)
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @dataclass(slots=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from proxy.legacy import processes
 
 _LISTENING = "0A"  # Linux: include/net/tcp_states.h
+# Below those that systems give to outgoing connections: one of these could be taken before the server has started.
+_SERVERS: Final = range(20_000, 32_768)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,10 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody uses now."""
+    """A port that nobody uses now; another process that asks at the same time is most likely given another one."""
+    for port in random.sample(_SERVERS, 100):
+        if is_free(port, host):
+            return port
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])

@@ -19,8 +19,9 @@ from parity_tests.harness.compare import held_against
 from parity_tests.harness.faketime import Clock, NoFaketime, half_past_eleven, has_faketime
 from parity_tests.harness.homes import build
 from parity_tests.harness.scenario import Scenario, Send
-from parity_tests.harness.side import Side, SideError, SideKind, free_port, side_kind
+from parity_tests.harness.side import Side, SideError, SideKind, side_kind
 from proxy.legacy.find import STAND_IN_PATH
+from proxy.legacy.ports import free_port
 
 BASE_S = 1_790_000_000
 PROBE = Scenario("here/health", "A probe.", "empty", (Send(1, "GET /health", "GET", "/health"),), (), "digest")

@@ -414,5 +414,8 @@ async def test_the_journal_keeps_the_last_words_without_colours(supervise: Super
     assert json.dumps(death)
 
 
-async def test_free_ports_are_free() -> None:
-    assert is_free(free_port())
+async def test_free_ports_are_free_and_no_connection_gets_them_unasked() -> None:
+    ports = {free_port() for _ in range(20)}
+    assert all(is_free(port) for port in ports)
+    assert len(ports) > 15
+    assert max(ports) < 32_768  # where Linux begins with those of outgoing connections

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import IO
 
+from proxy.legacy.ports import free_port
+
 COMMAND = (sys.executable, "-m", "proxy", "serve")
 CHECKOUT_PATH = Path(__file__).parents[3]
 START_DEADLINE_S = 15.0
@@ -96,9 +98,3 @@ def environment(port: int, upstream_port: int, home_path: Path) -> dict[str, str
         "http_proxy": "http://127.0.0.1:9",
         "ALL_PROXY": "http://127.0.0.1:9",
     }
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
