@@ -1,7 +1,8 @@
 """Memories behind entities: the answers that SQLite gave, kept while nobody else commits. For one connection only.
 
 Questions overlap more than queries do: every walk begins at the same pinned entities, and most memories behind an
-entity are behind others too. entity_attributes has no index by memory, so asking again means reading all of it.
+entity are behind others too. entity_attributes has no index by memory; the row numbers by memory are kept in its place,
+for as long as the table only grows. Legacy changes an attribute's aspect, kind and status, and never its memory.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any, Final
 
 from native_routes.database import Connection
 from native_routes.javascript.values import SqlValue
-from native_routes.recall.queries import BEHIND_ENTITIES, IMPORTANCE
+from native_routes.recall.grown_table import GrownTable
+from native_routes.recall.queries import ATTRIBUTES_ADDED, ATTRIBUTES_STATE, BEHIND_ENTITIES, IMPORTANCE
 from native_routes.searching.hybrid_ranking import unique
 
 MOST_KEPT: Final = 50_000  # memory ids, of each kind; beyond it everything is asked again
@@ -27,6 +29,9 @@ class KnownAttributes:
         self._importance: dict[tuple[str, str], tuple[Any] | None] = {}  # by agent and memory; None: not live
         self._kept = 0
         self._version = -1
+        self._rows: dict[str, list[str]] = {}  # of entity_attributes, by memory; texts of numbers between commas
+        self._table = GrownTable()
+        self._rows_version = -1
 
     def memories(
         self, connection: Connection, entities: Sequence[str], agent: str, aspects: SqlValue, attributes: SqlValue
@@ -51,7 +56,9 @@ class KnownAttributes:
         ordered = sorted(memories)
         new = [memory for memory in ordered if (agent, memory) not in self._importance]
         if new:
-            rows = IMPORTANCE.all(connection, ids=json.dumps(new), agent=agent)
+            self._follow_rows(connection)
+            places = ",".join(text for memory in new for text in self._rows.get(memory, ()))
+            rows = IMPORTANCE.all(connection, ids=json.dumps(new), rows=f"[{places}]", agent=agent)
             self._importance.update(((agent, memory), None) for memory in new)
             self._importance.update(((agent, row.id), (row.importance,)) for row in rows)
             self._kept += len(new)
@@ -63,3 +70,15 @@ class KnownAttributes:
         if version != self._version or self._kept > MOST_KEPT:
             self._memories, self._importance, self._kept = {}, {}, 0
             self._version = version
+
+    def _follow_rows(self, connection: Connection) -> None:
+        if self._rows_version == self._version:
+            return
+        known = self._table
+        state = ATTRIBUTES_STATE.all(connection, rowid=known.highest)[0]
+        table = GrownTable(state.number, state.highest or 0, state.newest)
+        if not table.goes_on_from(known, state.newer, state.known):
+            self._rows, known = {}, GrownTable()
+        for added in ATTRIBUTES_ADDED.all(connection, rowid=known.highest) if table != known else ():
+            self._rows.setdefault(added.memory_id, []).append(added.rows)
+        self._table, self._rows_version = table, self._version

@@ -7,14 +7,13 @@ hundred rows of the answer, took nine tenths of a recall's time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from native_routes.database import Connection
-from native_routes.query import Query
+from native_routes.recall.grown_table import GrownTable
 from native_routes.recall.queries import (
     DEAD_ROWS,
     LATE_MEMORIES,
@@ -22,7 +21,6 @@ from native_routes.recall.queries import (
     NEWER_ROWS,
     RATIONALE_ROWS,
     TABLES_STATE,
-    State,
 )
 
 LINKED: Final = 200  # live memories that count as linked to a query's entities; the oldest rows come first
@@ -32,43 +30,33 @@ Rows = NDArray[np.int64]  # row numbers of memories, ascending, each once
 _NONE: Final[Rows] = np.empty(0, dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """What tells whether the known rows of a table are still there, so that only newer ones need to be read.
-
-    SQLite gives a new row the number after the highest one. So while the newest known row is there, with its content,
-    and the table has as many rows up to it as it had, these are the same rows. A row that is deleted and made again
-    has another id, or another time of creation. Legacy changes neither column of a mention.
-    """
-
-    count: int = 0
-    highest: int = 0
-    newest: str | None = None  # what is in the row `highest`
-
-
 class _Kind:
     """The first memories of one kind that mention an entity, as far as asked for."""
 
-    def __init__(self, statement: Query[State], most: int, choose: Callable[[Rows, Rows], Rows]) -> None:
-        self._statement = statement
+    def __init__(self, name: Callable[[Connection], Rows], most: int, choose: Callable[[Rows, Rows], Rows]) -> None:
+        self._name = name  # the rows that tell the kind from others, as the connection sees them
         self._most = most
-        self._choose = choose  # from an entity's rows, by the rows that the statement names
+        self._choose = choose  # from an entity's rows, by those
         self._named: Rows = _NONE
         self._stale = True
         self._kept: dict[str, Rows] = {}  # by entity
 
     def first(self, connection: Connection, rows: Mapping[str, Rows], entities: Iterable[str]) -> Rows:
-        if self._stale:
-            named = _numbers(self._statement.all(connection)[0].text)
-            if not np.array_equal(named, self._named):
-                self._named, self._kept = named, {}
-            self._stale = False
+        named = self.named(connection)
         found = []
         for entity in entities:
             if entity not in self._kept:
-                self._kept[entity] = self._choose(rows.get(entity, _NONE), self._named)[: self._most]
+                self._kept[entity] = self._choose(rows.get(entity, _NONE), named)[: self._most]
             found.append(self._kept[entity])
         return np.unique(np.concatenate(found))[: self._most] if found else _NONE
+
+    def named(self, connection: Connection) -> Rows:
+        if self._stale:
+            named = self._name(connection)
+            if not np.array_equal(named, self._named):
+                self._named, self._kept = named, {}
+            self._stale = False
+        return self._named
 
     def look_again(self) -> None:
         """Another connection has committed something."""
@@ -86,9 +74,9 @@ class KnownMentions:
 
     def __init__(self) -> None:
         self._rows: dict[str, Rows] = {}  # by entity; deleted memories too
-        self._mentions, self._memories = _Table(), _Table()
-        self._live = _Kind(DEAD_ROWS, LINKED, _without)
-        self._rationales = _Kind(RATIONALE_ROWS, RATIONALES_SHOWN, _among)
+        self._mentions, self._memories = GrownTable(), GrownTable()
+        self._live = _Kind(_dead_rows, LINKED, _without)
+        self._rationales = _Kind(self._live_rationales, RATIONALES_SHOWN, _among)
         self._version = -1
 
     def linked(self, connection: Connection, entities: Iterable[str]) -> Rows:
@@ -101,6 +89,9 @@ class KnownMentions:
         self._follow(connection)
         return self._rationales.first(connection, self._rows, entities)
 
+    def _live_rationales(self, connection: Connection) -> Rows:
+        return _without(_numbers(RATIONALE_ROWS.all(connection)[0].text), self._live.named(connection))
+
     def _follow(self, connection: Connection) -> None:
         version = connection.pragma("data_version")  # every commit of another connection changes it
         if version == self._version:
@@ -108,25 +99,25 @@ class KnownMentions:
         self._live.look_again()
         self._rationales.look_again()
         state = TABLES_STATE.all(connection)[0]
-        mentions = _Table(state.mentions, state.mention or 0, state.mention_text)
-        memories = _Table(state.memories, state.memory or 0, state.memory_id)
+        mentions = GrownTable(state.mentions, state.mention or 0, state.mention_text)
+        memories = GrownTable(state.memories, state.memory or 0, state.memory_id)
         if not self._goes_on(connection, mentions, memories):
-            self._rows, self._mentions = {}, _Table()
+            self._rows, self._mentions = {}, GrownTable()
             self._live.forget_all()
             self._rationales.forget_all()
         if mentions.highest != self._mentions.highest:
             self._add(connection)
         self._mentions, self._memories, self._version = mentions, memories, version
 
-    def _goes_on(self, connection: Connection, mentions: _Table, memories: _Table) -> bool:
+    def _goes_on(self, connection: Connection, mentions: GrownTable, memories: GrownTable) -> bool:
         """Whether both tables have only grown, and no mention was there before its memory."""
         if (mentions, memories) == (self._mentions, self._memories):
             return True
         known, before = self._mentions, self._memories
         newer = NEWER_ROWS.all(connection, mention=known.highest, memory=before.highest)[0]
-        if mentions.count - newer.mentions != known.count or newer.mention_text != known.newest:
-            return False
-        if memories.count - newer.memories != before.count or newer.memory_id != before.newest:
+        if not mentions.goes_on_from(known, newer.mentions, newer.mention_text):
+            return False  # legacy changes no column of a mention
+        if not memories.goes_on_from(before, newer.memories, newer.memory_id):
             return False
         return not LATE_MEMORIES.all(connection, memory=before.highest, mention=known.highest)[0].number
 
@@ -136,6 +127,10 @@ class KnownMentions:
             self._rows[added.entity_id] = rows if known is None else np.union1d(known, rows)
             self._live.forget(added.entity_id)
             self._rationales.forget(added.entity_id)
+
+
+def _dead_rows(connection: Connection) -> Rows:
+    return _numbers(DEAD_ROWS.all(connection)[0].text)
 
 
 def _without(rows: Rows, others: Rows) -> Rows:

@@ -107,6 +107,21 @@ class NewerRows:
 
 
 @dataclass(frozen=True, slots=True)
+class AttributesState:
+    number: int
+    highest: int | None
+    newest: str | None
+    newer: int
+    known: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeRows:
+    memory_id: str
+    rows: str  # between commas
+
+
+@dataclass(frozen=True, slots=True)
 class MemoryRow:
     id: str
     rowid: int
@@ -250,9 +265,8 @@ DEAD_ROWS: Final = Query(
     """,
     row=State,
 )
-RATIONALE_ROWS: Final = Query(
-    "SELECT group_concat(rowid) AS text FROM memories WHERE type = 'rationale' AND is_deleted = 0", row=State
-)
+# Deleted ones too: whether one is, only its row tells, and reading all of them takes a hundred times as long.
+RATIONALE_ROWS: Final = Query("SELECT group_concat(rowid) AS text FROM memories WHERE type = 'rationale'", row=State)
 PINNED_ENTITIES: Final = Query(
     "SELECT id FROM entities WHERE agent_id = :agent AND pinned = 1 ORDER BY pinned_at DESC, updated_at DESC", row=Id
 )
@@ -297,13 +311,33 @@ CONSTRAINTS: Final = Query(
 )
 
 
-# Live memories among `ids`, with the importance of their best active attribute.
+# As TABLES_STATE and NEWER_ROWS for mentions.
+ATTRIBUTES_STATE: Final = Query(
+    """
+    SELECT (SELECT count(*) FROM entity_attributes) AS number, newest.rowid AS highest, newest.id AS newest,
+      (SELECT count(*) FROM entity_attributes WHERE rowid > :rowid) AS newer,
+      (SELECT id FROM entity_attributes WHERE rowid = :rowid) AS known
+    FROM (SELECT 1) LEFT JOIN entity_attributes newest ON newest.rowid = (SELECT max(rowid) FROM entity_attributes)
+    """,
+    row=AttributesState,
+)
+ATTRIBUTES_ADDED: Final = Query(
+    """
+    SELECT memory_id, group_concat(rowid) AS rows FROM entity_attributes
+    WHERE rowid > :rowid AND memory_id IS NOT NULL GROUP BY memory_id
+    """,
+    row=AttributeRows,
+)
+# Live memories among `ids`, with the importance of their best active attribute among `rows`.
 IMPORTANCE: Final = Query(
     """
     WITH given AS MATERIALIZED (SELECT DISTINCT value AS id FROM json_each(:ids)),
       best AS MATERIALIZED (
-        SELECT memory_id, MAX(importance) AS importance FROM entity_attributes
-        WHERE memory_id IN (SELECT id FROM given) AND +agent_id = :agent AND +status = 'active' GROUP BY memory_id)
+        SELECT attribute.memory_id, MAX(attribute.importance) AS importance
+        FROM json_each(:rows) place CROSS JOIN entity_attributes attribute ON attribute.rowid = place.value
+        WHERE attribute.memory_id IN (SELECT id FROM given)
+          AND +attribute.agent_id = :agent AND +attribute.status = 'active'
+        GROUP BY attribute.memory_id)
     SELECT m.id, COALESCE(best.importance, m.importance, 0.5) AS importance
     FROM given CROSS JOIN memories m ON m.id = given.id LEFT JOIN best ON best.memory_id = m.id
     WHERE m.is_deleted = 0

@@ -17,7 +17,7 @@ from native_routes.searching.vector_form import VectorForm
 
 _FLOAT_BYTES: Final = 4
 ROWS_APART: Final = 16  # number of places is a multiple of it
-FEW: Final = 3  # new vectors that are read one by one: to reach one takes a third of the time that all of a chunk take
+FEW: Final = 50  # new vectors that are read one by one: each takes a hundredth of the time that all of a chunk take
 
 
 class LayoutError(Exception):

@@ -68,7 +68,7 @@ class _Search:
     answer: asyncio.Future[Any]
 
 
-_Outcome = tuple[Any, Exception | None]
+_Outcome = tuple[asyncio.Future[Any], Any, Exception | None]
 
 
 class VectorSearch:
@@ -87,6 +87,7 @@ class VectorSearch:
         self._books = books
         self._write_from_s = 0.0  # on the monotonic clock; later than now while the database is locked
         self._index = VectorIndex(form, limit_bytes)
+        self._version = -1  # of the database, at the last batch
         self._no_vectors: str | None = None  # why the connection has no sqlite-vec
         self._thread: SqliteThread | None = None
         self._copying: SqliteThread | None = None  # copies the log into the file, so that answers do not wait for it
@@ -221,20 +222,30 @@ class VectorSearch:
     # ---- on the thread
 
     def _answer(self, connection: Connection, batch: list[_Search], loop: asyncio.AbstractEventLoop) -> None:
-        """Answer the searches, some at a time, in their order. What they leave to be written is written before."""
+        """Answer the searches, some at a time, in their order. What they leave to be written is written before.
+
+        All at once where another program has committed since the last batch: what is kept in memory is then brought up
+        to date once, and not for each part of the batch.
+        """
         questions = [search.question for search in batch if search.question is not None]
         with _snapshot(connection):
             found = iter(self._nearest(connection, questions))
-        for start in range(0, len(batch), ANSWERED_TOGETHER):
-            outcomes = []
+            together = ANSWERED_TOGETHER if self._is_as_before(connection) else max(len(batch), 1)
+            outcomes = _outcomes(connection, batch[:together], found)
+        self._settle(connection, outcomes, loop)
+        for start in range(together, len(batch), together):
             with _snapshot(connection):
-                for search in batch[start : start + ANSWERED_TOGETHER]:
-                    near = [] if search.question is None else next(found)
-                    outcomes.append((search.answer, *_outcome(search.work, connection, near)))
-            self._write_books(connection, loop)
+                outcomes = _outcomes(connection, batch[start : start + together], found)
+            self._settle(connection, outcomes, loop)
+
+    def _is_as_before(self, connection: Connection) -> bool:
+        version, self._version = self._version, connection.pragma("data_version")
+        return version == self._version
+
+    def _settle(self, connection: Connection, outcomes: list[_Outcome], loop: asyncio.AbstractEventLoop) -> None:
+        self._write_books(connection, loop)
+        if outcomes:
             loop.call_soon_threadsafe(_settle, outcomes)
-        if not batch:
-            self._write_books(connection, loop)
 
     def _write_books(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
         """Write what is due, or begin again later when another program keeps the database locked."""
@@ -270,7 +281,15 @@ def _snapshot(connection: Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
-def _outcome(work: Work[Any], connection: Connection, nearest: list[Neighbour]) -> _Outcome:
+def _outcomes(connection: Connection, batch: list[_Search], found: Iterator[list[Neighbour]]) -> list[_Outcome]:
+    """`found`: for those that have a vector, in their order."""
+    return [
+        (search.answer, *_outcome(search.work, connection, [] if search.question is None else next(found)))
+        for search in batch
+    ]
+
+
+def _outcome(work: Work[Any], connection: Connection, nearest: list[Neighbour]) -> tuple[Any, Exception | None]:
     try:
         with translated():
             return work(connection, nearest), None
@@ -278,7 +297,7 @@ def _outcome(work: Work[Any], connection: Connection, nearest: list[Neighbour]) 
         return None, error
 
 
-def _settle(outcomes: list[tuple[asyncio.Future[Any], Any, Exception | None]]) -> None:
+def _settle(outcomes: list[_Outcome]) -> None:
     for answer, result, problem in outcomes:
         if answer.done():
             continue

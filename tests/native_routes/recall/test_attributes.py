@@ -12,11 +12,26 @@ import pytest
 
 from native_routes.recall import attributes
 from native_routes.recall.attributes import KnownAttributes
-from native_routes.recall.queries import BEHIND_ENTITIES, IMPORTANCE
+from native_routes.recall.queries import ATTRIBUTES_ADDED, BEHIND_ENTITIES
 from tests.native_routes.home_database import HomeDatabase
 
 ENTITIES = ("tea", "coffee", "milk")
+WORTH = """
+    SELECT m.id, COALESCE(
+      (SELECT MAX(importance) FROM entity_attributes
+       WHERE memory_id = m.id AND agent_id = 'default' AND status = 'active'), m.importance, 0.5)
+    FROM memories m WHERE m.is_deleted = 0 AND m.id IN (SELECT value FROM json_each(?))
+"""
 WHEN = "2026-01-01T00:00:00.000Z"
+
+CHANGES = (
+    "SELECT 1",
+    "UPDATE entity_attributes SET status = 'superseded', importance = :number WHERE rowid = :rowid",
+    "UPDATE entity_attributes SET status = 'active', importance = :number WHERE rowid = :rowid",
+    "UPDATE entity_attributes SET aspect_id = 'aspect-1', importance = :number WHERE rowid = :rowid",
+    "DELETE FROM entity_attributes WHERE rowid = :rowid",
+    "DELETE FROM entity_attributes WHERE rowid >= (SELECT max(rowid) - 1 FROM entity_attributes)",
+)
 
 
 class Known:
@@ -62,8 +77,7 @@ class Known:
         memories = list(dict.fromkeys(row.memory_id for row in rows))
         assert self.behind(*entities) == memories
         ids = "[" + ",".join(f'"{memory}"' for memory in memories) + "]"
-        worth = {row.id: row.importance for row in IMPORTANCE.all(self.home.connection, ids=ids, agent="default")}
-        assert dict(self.kept.importance(self.reading, memories, "default")) == worth
+        assert dict(self.kept.importance(self.reading, memories, "default")) == dict(self.home.execute(WORTH, (ids,)))
         return True
 
     def close(self) -> None:
@@ -108,9 +122,11 @@ def test_what_another_program_commits_is_seen_at_the_next_question(known: Known)
     for number in range(60):
         name = f"m{number}"
         known.home.memory(name, content_hash=name, importance=rng.random())
-        known.attribute(f"aspect-{rng.randint(1, 3)}", name, rng.random())
+        for _ in range(rng.randint(1, 3)):
+            known.attribute(f"aspect-{rng.randint(1, 3)}", f"m{rng.randint(0, number)}", rng.random())
         if number % 3 == 0:
             known.home.execute("UPDATE memories SET is_deleted = 1 WHERE id = ?", (f"m{rng.randint(0, number)}",))
+        known.home.execute(rng.choice(CHANGES), {"rowid": rng.randint(1, 2 * number + 1), "number": rng.random()})
         assert known.agrees(*rng.sample(ENTITIES, rng.randint(1, 3)))
 
 
@@ -124,6 +140,28 @@ def test_nothing_is_asked_twice_while_nobody_commits(known: Known, monkeypatch: 
 
     assert known.behind("milk", "tea") == ["m"]
     assert known.kept.importance(known.reading, ["m"], "default") == [("m", 0.5)]
+
+
+def test_of_a_table_that_has_grown_only_the_new_rows_are_read(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    read = ATTRIBUTES_ADDED.all
+
+    class Noted:
+        def all(self, connection: apsw.Connection, rowid: int) -> list[Any]:
+            begun.append(rowid)
+            return read(connection, rowid=rowid)
+
+    monkeypatch.setattr(attributes, "ATTRIBUTES_ADDED", Noted())
+    known.home.memory("m", content_hash="m")
+    for importance in (0.1, 0.7, 0.3):
+        known.attribute("aspect-1", "m", importance)
+        assert known.agrees("tea")
+    known.home.execute("UPDATE entity_attributes SET status = 'deleted' WHERE importance = 0.7")
+    assert known.agrees("tea")
+    known.home.execute("DELETE FROM entity_attributes WHERE importance = 0.7")
+    assert known.agrees("tea")
+
+    assert begun == [0, 1, 2, 0]
 
 
 def test_no_more_is_kept_than_fits(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
