@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 _ESCAPES: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
@@ -14,17 +15,23 @@ def query_parameter(target: bytes, name: str) -> str | None:
     A name written plainly wins over an earlier one that hides behind escapes; `+` is a space; escapes that are not
     UTF-8 stay as they are, and a number sign begins nothing. `name` is ASCII and needs no escape.
     """
-    query = target.partition(b"?")[2]
-    if not query:
-        return None
-    pairs = [pair.partition("=") for pair in query.decode("utf-8", "replace").split("&")]
-    for key, _, value in pairs:
+    pairs = _pairs(target.partition(b"?")[2])
+    for key, value in pairs:
         if key == name:
             return _decoded(value)
-    for key, _, value in pairs:
+    for key, value in pairs:
         if ("%" in key or "+" in key) and _decoded(key) == name:
             return _decoded(value)
     return None
+
+
+@lru_cache(maxsize=4)  # a request asks for one after the other
+def _pairs(query: bytes) -> list[tuple[str, str]]:
+    """Names and values as they are written."""
+    if not query:
+        return []
+    found = (pair.partition("=") for pair in query.decode("utf-8", "replace").split("&"))
+    return [(key, value) for key, _, value in found]
 
 
 def _decoded(text: str) -> str:
