@@ -25,6 +25,14 @@ class PostError(Exception):
     """No whole reply came; the message says why and to whom."""
 
 
+def bearer(key: str) -> dict[str, str]:
+    """The field that carries a key; one that was pasted with its line break is good.
+
+    Source: Fetch, "normalize a header value".
+    """
+    return {"Authorization": f"Bearer {key}".rstrip("\t\n\r ")}
+
+
 class _Connection(asyncio.Protocol):
     """One connection with one exchange at a time."""
 

@@ -14,8 +14,9 @@ import httpx
 
 from native_routes.javascript.json_problem import json_problem
 from native_routes.javascript.json_text import parse_json
-from native_routes.javascript.primitives import Undefined, undefined
+from native_routes.javascript.primitives import undefined
 from native_routes.javascript.values import utf16_length
+from native_routes.request_body import body_text
 
 REPLY_LIMIT_BYTES: Final = 16 * 1024 * 1024
 UNREACHABLE: Final = "Unable to connect. Is the computer able to access the url?"
@@ -43,7 +44,7 @@ class ServiceReply:
 
     def json(self) -> Any:
         """Raises ServiceError."""
-        text = self.body.decode("utf-8", "replace")
+        text = body_text(self.body)
         try:
             return parse_json(text)
         except (ValueError, RecursionError) as error:
@@ -61,9 +62,11 @@ async def post(url: str, body: bytes, fields: Mapping[str, str], within_s: float
     return await _ask("POST", url, body, {"Content-Type": "application/json", **fields}, within_s)
 
 
-def length(value: Any) -> int | Undefined:
-    """`value.length` of what is no list."""
-    return utf16_length(value) if isinstance(value, str) else undefined
+def length(value: Any) -> Any:
+    """`value.length`."""
+    if isinstance(value, dict):
+        return value.get("length", undefined)
+    return utf16_length(value) if isinstance(value, str) else len(value) if isinstance(value, list) else undefined
 
 
 async def _ask(method: str, url: str, body: bytes | None, fields: Mapping[str, str], within_s: float) -> ServiceReply:
@@ -72,7 +75,8 @@ async def _ask(method: str, url: str, body: bytes | None, fields: Mapping[str, s
         async with asyncio.timeout(within_s):
             # Making a client reads the certificates from disk.
             client = await asyncio.to_thread(_client)
-            async with client, client.stream(method, url, content=body, headers=dict(fields)) as reply:
+            sent = {name.encode(): value.encode("latin-1") for name, value in fields.items()}
+            async with client, client.stream(method, url, content=body, headers=sent) as reply:
                 return ServiceReply(reply.status_code, await _whole(reply))
     except TimeoutError as error:
         raise ServiceError("The operation timed out.") from error
