@@ -12,7 +12,7 @@ from native_routes.javascript.values import truthy, utf16_head, utf16_length
 from native_routes.recall.mentions import KnownMentions
 from native_routes.recall.queries import MEMORIES, MENTIONED, RATIONALES, Found
 from native_routes.searching.hybrid_ranking import Candidate, round_to_2
-from native_routes.stored_values import as_json
+from native_routes.stored_values import as_json, bytes_text
 
 Result = dict[str, Any]
 
@@ -29,11 +29,11 @@ def load_results(connection: Connection, chosen: Sequence[Candidate], max_chars:
 
 
 def to_result(row: Found, score: float, source: str, max_chars: float, *, supplementary: bool = False) -> Result:
-    length = utf16_length(row.content)
+    length = len(row.content) if isinstance(row.content, bytes) else utf16_length(row.content)
     truncated = length > max_chars
     return {
         "id": row.id,
-        "content": f"{utf16_head(row.content, int(max_chars))} [truncated]" if truncated else row.content,
+        "content": f"{_head(row.content, int(max_chars))} [truncated]" if truncated else as_json(row.content),
         "content_length": length,
         "truncated": truncated,
         "score": round_to_2(score),
@@ -47,6 +47,11 @@ def to_result(row: Found, score: float, source: str, max_chars: float, *, supple
         "created_at": as_json(row.created_at),
         "supplementary": True if supplementary else undefined,
     }
+
+
+def _head(content: str | bytes, count: int) -> str:
+    """The first units of a text, or the numbers of the first bytes."""
+    return bytes_text(content[:count]) if isinstance(content, bytes) else utf16_head(content, count)
 
 
 def find_rationales(
