@@ -15,6 +15,8 @@ from urllib.parse import SplitResult, urlsplit
 import httptools
 import httpx
 
+from native_routes.searching.fetch_address import fetch_address
+
 IDLE_S: Final = 4.0  # Ollama and Bun close idle connections after five seconds or more
 IDLE_CONNECTIONS: Final = 32  # for each address
 _PLAIN: Final = re.compile(r"(?!.*/\.)[A-Za-z0-9/?%._~:@!$&'()*+,;=-]*")
@@ -128,17 +130,17 @@ class JsonPoster:
         A redirect is a reply like any other.
         """
         try:
-            parts = urlsplit(url)
-            port = parts.port
+            url = fetch_address(url)
         except ValueError as error:
             raise PostError(f"{url!r} is no address: {error}") from error
+        parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise PostError(f"{url!r} is no address: expected http://host or https://host")
         async with asyncio.timeout(timeout_s):
             if parts.scheme == "https":
                 return await self._post_tls(url, body, fields)
             request = _request(parts, _target(url, parts), body, fields)
-            return await self._post_plain((parts.hostname, port or 80), request)
+            return await self._post_plain((parts.hostname, parts.port or 80), request)
 
     async def close(self) -> None:
         for connections in self._idle.values():
