@@ -10,7 +10,7 @@ from native_routes.database import Connection
 from native_routes.javascript.primitives import undefined
 from native_routes.javascript.values import truthy, utf16_head, utf16_length
 from native_routes.recall.mentions import KnownMentions
-from native_routes.recall.queries import MEMORIES, MENTIONED, RATIONALES, Found
+from native_routes.recall.queries import MEMORIES, MENTIONED, RATIONALES, Found, texts
 from native_routes.searching.hybrid_ranking import Candidate, round_to_2
 from native_routes.stored_values import as_json, bytes_text
 
@@ -19,7 +19,7 @@ Result = dict[str, Any]
 
 def load_results(connection: Connection, chosen: Sequence[Candidate], max_chars: float) -> list[Result]:
     """One object for each candidate that is still a memory, deleted ones included; in their order."""
-    found = MEMORIES.all(connection, ids=json.dumps([candidate.id for candidate in chosen]))
+    found = MEMORIES.all(connection, ids=texts(candidate.id for candidate in chosen))
     rows = {row.id: row for row in found}
     return [
         to_result(rows[candidate.id], candidate.score, candidate.source, max_chars)
@@ -32,7 +32,7 @@ def to_result(row: Found, score: float, source: str, max_chars: float, *, supple
     length = len(row.content) if isinstance(row.content, bytes) else utf16_length(row.content)
     truncated = length > max_chars
     return {
-        "id": row.id,
+        "id": as_json(row.id),
         "content": f"{_head(row.content, int(max_chars))} [truncated]" if truncated else as_json(row.content),
         "content_length": length,
         "truncated": truncated,
@@ -64,7 +64,7 @@ def find_rationales(
     decisions = [result["id"] for result in results if result["type"] == "decision"]
     if not decisions:
         return []
-    entities = [row.id for row in MENTIONED.all(connection, ids=json.dumps(decisions))]
+    entities = [row.id for row in MENTIONED.all(connection, ids=texts(decisions))]
     if not entities:
         return []
     shown = {result["id"] for result in results}

@@ -228,6 +228,33 @@ async def test_traversal_belongs_to_the_agent_and_tells_of_its_last_walk(home: V
     assert (status["focalEntityNames"], status["memoryCount"], status["traversedEntities"]) == (["Harbour"], 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [
+        ("entities.canonical_name", ["m"]),
+        ("entities.name", ["m"]),
+        ("entities.id", []),
+        ("entity_aspects.id", []),
+        ("entity_attributes.memory_id", []),
+        ("entity_dependencies.target_entity_id", ["m"]),
+        ("memories.id", []),
+    ],
+)
+async def test_a_name_stored_as_bytes_is_found_and_an_id_is_not(
+    home: VectorHome, context: Context, column: str, found: list[str]
+) -> None:
+    home.memory("m", content="unrelated")
+    walk(home, "e", "Harbour", "m")
+    hop = {"id": "d", "source_entity_id": "e", "target_entity_id": "x", "dependency_type": "uses"}
+    home.row("entity_dependencies", hop)
+    table, name = column.split(".")
+    home.execute(f"UPDATE {table} SET {name} = CAST({name} AS BLOB)")  # noqa: S608
+
+    assert ids(await context.recall("harbour")) == found
+    last = context.searcher.last_walk
+    assert last is None or isinstance(await context.reader.run(last.status), dict)
+
+
 @pytest.mark.parametrize(("importance", "score"), [(" ", 0.1), ("0x1", 1), (b"\0", 0.1), (0.7, 0.7), ("high", None)])
 async def test_the_importance_of_an_attribute_is_read_as_a_number(
     home: VectorHome, importance: Any, score: float | None
