@@ -172,11 +172,14 @@ class JsonPoster:
         self, status: int, url: str, location: str, body: bytes, fields: Mapping[str, str]
     ) -> tuple[int, bytes]:
         """What is found there. Another server does not get the key."""
-        there = urljoin(url, location)
-        sent = fields if urlsplit(there)[:2] == urlsplit(url)[:2] else {}
-        return await (
-            self._ask("POST", there, body, sent) if status in _KEEPING else self._ask("GET", there, None, sent)
-        )
+        try:
+            there = urljoin(url, location)
+            sent = fields if urlsplit(there)[:2] == urlsplit(url)[:2] else {}
+        except ValueError as error:
+            raise PostError(f"{url} leads to {location!r}, which is no address: {error}") from error
+        if status in _KEEPING:
+            return await self._ask("POST", there, body, sent)
+        return await self._ask("GET", there, None, sent)
 
     async def close(self) -> None:
         for connections in self._idle.values():
@@ -236,6 +239,8 @@ async def _connect(address: tuple[str, int]) -> _Connection:
         created: tuple[Any, _Connection] = await asyncio.get_running_loop().create_connection(_Connection, *address)
     except OSError as error:
         raise PostError(f"nothing listens on {address[0]}:{address[1]}: {error.strerror or error}") from error
+    except UnicodeError as error:
+        raise PostError(f"{address[0]} is no host name: {error}") from error
     return created[1]
 
 

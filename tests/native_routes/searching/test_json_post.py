@@ -84,3 +84,16 @@ async def test_a_redirect_to_nowhere_is_the_reply(poster: JsonPoster) -> None:
         assert (await poster.post(url, b"{}", {}, WITHIN_S))[0] == 304
 
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("location", ["http://[", "ftp://host/", "http://host:99999/"])
+async def test_a_redirect_to_what_is_no_address_is_a_failure(poster: JsonPoster, location: str) -> None:
+    async with server(away(307, location)) as (url, _):
+        with pytest.raises(PostError):
+            await poster.post(url, b"{}", {}, WITHIN_S)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 70, "."])
+async def test_a_name_that_no_host_can_have_is_a_failure(poster: JsonPoster, host: str) -> None:
+    with pytest.raises(PostError, match="no host name"):
+        await poster.post(f"http://{host}/", b"{}", {}, WITHIN_S)
