@@ -14,7 +14,12 @@ def split_tags(text: str) -> list[str]:
 
 
 def parse_tags_field(text: str | None) -> list[str]:
-    """Legacy: parseTagsField of the embedding list and of similar. Texts of a JSON array stay as they are."""
+    """Legacy: parseTagsField of the embedding list and of similar. Texts of a JSON array stay as they are.
+
+    Raises TypeError for bytes, none of them too.
+    """
+    if isinstance(text, bytes):
+        raise TypeError(f"expected text, found {len(text)} bytes")
     if not text:
         return []
     array = _json_array(text)

@@ -7,14 +7,13 @@ for as long as the table only grows. Legacy changes an attribute's aspect, kind 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from native_routes.database import Connection
 from native_routes.javascript.values import SqlValue
 from native_routes.recall.grown_table import GrownTable
-from native_routes.recall.queries import ATTRIBUTES_ADDED, ATTRIBUTES_STATE, BEHIND_ENTITIES, IMPORTANCE
+from native_routes.recall.queries import ATTRIBUTES_ADDED, ATTRIBUTES_STATE, BEHIND_ENTITIES, IMPORTANCE, texts
 from native_routes.searching.hybrid_ranking import unique
 
 MOST_KEPT: Final = 50_000  # memory ids, of each kind; beyond it everything is asked again
@@ -42,7 +41,7 @@ class KnownAttributes:
         new = [entity for entity, key in keys.items() if key not in self._memories]
         if new:
             rows = BEHIND_ENTITIES.all(
-                connection, entities=json.dumps(new), agent=agent, aspects=aspects, attributes=attributes
+                connection, entities=texts(new), agent=agent, aspects=aspects, attributes=attributes
             )
             self._memories.update((keys[entity], []) for entity in new)
             for row in rows:
@@ -50,15 +49,15 @@ class KnownAttributes:
             self._kept += len(rows) + len(new)
         return unique(memory for key in keys.values() for memory in self._memories[key])
 
-    def importance(self, connection: Connection, memories: Iterable[str], agent: str) -> list[tuple[str, Any]]:
+    def importance(self, connection: Connection, memories: Iterable[object], agent: str) -> list[tuple[str, Any]]:
         """Those of the memories that are live, by id, with the importance of their best active attribute."""
         self._follow(connection)
-        ordered = sorted(memories)
+        ordered = sorted(memory for memory in memories if isinstance(memory, str))
         new = [memory for memory in ordered if (agent, memory) not in self._importance]
         if new:
             self._follow_rows(connection)
             places = ",".join(text for memory in new for text in self._rows.get(memory, ()))
-            rows = IMPORTANCE.all(connection, ids=json.dumps(new), rows=f"[{places}]", agent=agent)
+            rows = IMPORTANCE.all(connection, ids=texts(new), rows=f"[{places}]", agent=agent)
             self._importance.update(((agent, memory), None) for memory in new)
             self._importance.update(((agent, row.id), (row.importance,)) for row in rows)
             self._kept += len(new)

@@ -21,8 +21,8 @@ class _Names:
     """Names one after another, to be searched in one pass for each token. ASCII letters match in either case."""
 
     def __init__(self, names: Sequence[Any]) -> None:
-        # LIKE reads a name up to its first NUL, and has no match for what is not text.
-        texts = [name.partition("\0")[0].encode().lower() if isinstance(name, str) else b"" for name in names]
+        # LIKE reads a name up to its first NUL, bytes as text, and has no match for NULL.
+        texts = [_bytes(name).partition(b"\0")[0].lower() for name in names]
         self._text = b"\n".join(texts)
         self._starts = [0]
         for text in texts:
@@ -91,6 +91,12 @@ class KnownEntities:
             self._names, self._state = EntityNames.of(ENTITIES.all(connection)), state
         self._version = version
         return self._names
+
+
+def _bytes(name: Any) -> bytes:
+    if isinstance(name, str):
+        return name.encode()
+    return name if isinstance(name, bytes) else b""
 
 
 def _too_long(tokens: Iterable[str]) -> bool:

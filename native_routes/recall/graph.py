@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from native_routes.database import Connection
 from native_routes.recall.entities import KnownEntities
 from native_routes.recall.mentions import KnownMentions
-from native_routes.recall.queries import NEIGHBOURS, ROWS_OF
+from native_routes.recall.queries import NEIGHBOURS, ROWS_OF, texts
 from native_routes.searching.hybrid_ranking import Candidate, sort_by_score, unique
 
 
@@ -27,11 +26,11 @@ def boost_by_graph(
     named = entities.names(connection).named(tokens)
     if not named:
         return
-    neighbours = NEIGHBOURS.all(connection, entities=json.dumps(named))
+    neighbours = NEIGHBOURS.all(connection, entities=texts(named))
     linked = set(mentions.linked(connection, unique([*named, *(row.id for row in neighbours)])).tolist())
     if not linked:
         return
-    rows = ROWS_OF.all(connection, ids=json.dumps([candidate.id for candidate in candidates]))
+    rows = ROWS_OF.all(connection, ids=texts(candidate.id for candidate in candidates))
     raised = {row.id for row in rows if row.rowid in linked}
     for candidate in candidates:
         if candidate.id in raised:

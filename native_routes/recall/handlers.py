@@ -149,7 +149,7 @@ async def similar(request: NativeRequest) -> Reply:
         type_ = query_parameter(target, "type") or None
         load = partial(load_similar, memory=memory, type_=type_, count=count)
         found = await context.vectors.run(anchor, count + 1, load)
-    except (DatabaseError, ValueError):
+    except (DatabaseError, TypeError, ValueError):  # TypeError: tags that are stored as bytes
         return json_reply(SIMILAR_FAILED, 500)
     return json_reply({"results": found})
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from native_routes.database import Query
+
+
+def texts(ids: Iterable[object]) -> str:
+    """Those of the ids that are text, for json_each(). SQLite keeps bytes in an id's column too; they find nothing."""
+    return json.dumps([id for id in ids if isinstance(id, str)])
 
 
 @dataclass(frozen=True, slots=True)

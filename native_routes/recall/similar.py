@@ -11,7 +11,7 @@ import numpy as np
 
 from native_routes.database import Connection, Query
 from native_routes.javascript.values import bindable, bound_text
-from native_routes.recall.queries import NEAR_MEMORIES
+from native_routes.recall.queries import NEAR_MEMORIES, texts
 from native_routes.searching.embedders import Vector
 from native_routes.searching.hybrid_ranking import round_to_2, slice_end
 from native_routes.searching.vectors import Neighbour
@@ -68,9 +68,9 @@ def load_similar(
     rowids = json.dumps([near.rowid for near in nearest])
     hits = [hit for hit in NEAR_MEMORIES.all(connection, rowids=rowids, type=bindable(type_)) if hit.id != memory]
     shown = hits[: slice_end(count, len(hits))]
-    found = SIMILAR.all(connection, ids=json.dumps([hit.id for hit in shown]))
+    found = SIMILAR.all(connection, ids=texts(hit.id for hit in shown))
     rows = {row.id: row for row in found}
-    return [_entry(rows[hit.id], nearest[hit.place].distance or 0.0) for hit in shown]
+    return [_entry(rows[hit.id], nearest[hit.place].distance or 0.0) for hit in shown if hit.id in rows]
 
 
 def _entry(row: SimilarRow, distance: float) -> dict[str, Any]:

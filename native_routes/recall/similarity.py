@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -10,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from native_routes.database import Connection
-from native_routes.recall.queries import STORED_VECTORS
+from native_routes.recall.queries import STORED_VECTORS, texts
 from native_routes.searching.embedders import Vector
 from native_routes.searching.hybrid_ranking import Candidate
 
@@ -24,7 +23,7 @@ def stored_similarity(
 
     Bytes behind the last whole float32 do not count, and what is not stored as bytes holds no number.
     """
-    rows = STORED_VECTORS.all(connection, ids=json.dumps([candidate.id for candidate in candidates]))
+    rows = STORED_VECTORS.all(connection, ids=texts(candidate.id for candidate in candidates))
     cosines = cosines_with(vector, [_whole(row.vector) for row in rows])
     by_memory = {row.memory_id: cosine for row, cosine in zip(rows, cosines, strict=True)}
     return lambda candidate: by_memory.get(candidate.id)

@@ -5,7 +5,6 @@ Candidates found this way rank higher, other memories that pass the filters are 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from native_routes.recall.queries import (
     ENTITY_NAMES,
     PINNED_ENTITIES,
     passing_query,
+    texts,
 )
 from native_routes.searching.filters import Filter
 from native_routes.searching.hybrid_ranking import Candidate, sort_by_score, unique
@@ -52,8 +52,9 @@ class Walk:
 
     def status(self, connection: Connection) -> dict[str, Any]:
         """The snapshot that legacy keeps of its last traversal. Names and constraints are those of now."""
-        names = {row.id: row.name for row in ENTITY_NAMES.all(connection, ids=json.dumps(self.focal))}
-        constraints = CONSTRAINTS.all(connection, entities=json.dumps(self.reached), agent=self.agent)
+        rows = ENTITY_NAMES.all(connection, ids=texts(self.focal))
+        names = {row.id: row.name for row in rows if isinstance(row.name, str)}
+        constraints = CONSTRAINTS.all(connection, entities=texts(self.reached), agent=self.agent)
         return {
             "phase": "recall",
             "at": iso_text(self.at_ms),
@@ -100,7 +101,7 @@ def _focal(connection: Connection, entities: KnownEntities, wanted: Traversal) -
     if named is None:
         return []  # legacy's statement fails, and with it the pinned ones are gone too
     pinned = PINNED_ENTITIES.all(connection, agent=wanted.agent)
-    return unique(entity for entity in [*(row.id for row in pinned), *named] if entity)
+    return unique(entity for entity in [*(row.id for row in pinned), *named] if entity and isinstance(entity, str))
 
 
 def _walk(
@@ -111,7 +112,7 @@ def _walk(
         with translated():
             hops = DEPENDENCIES.all(
                 connection,
-                entities=json.dumps(focal),
+                entities=texts(focal),
                 agent=agent,
                 strength=config.min_dependency_strength,
                 hops=bindable(config.max_dependency_hops),
@@ -128,7 +129,7 @@ def _added(connection: Connection, known: KnownAttributes, missing: list[str], w
     if not missing:
         return []
     if wanted.filter.sql:
-        passing = passing_query(wanted.filter.sql).all(connection, ids=json.dumps(missing), **wanted.filter.bound())
+        passing = passing_query(wanted.filter.sql).all(connection, ids=texts(missing), **wanted.filter.bound())
         missing = [row.id for row in passing]
     found = known.importance(connection, missing, wanted.agent)
     return [Candidate(memory, _score(importance, wanted.min_score), SOURCE) for memory, importance in found]

@@ -8,9 +8,7 @@ replaced by another.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from array import array
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -19,16 +17,15 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import numpy as np
-import orjson
 import structlog
 from numpy.typing import NDArray
 
 from native_routes.declaration import LeftToLegacy
 from native_routes.javascript.json_bytes import stringify_utf8
 from native_routes.javascript.primitives import trim
-from native_routes.javascript.values import to_number, truthy
 from native_routes.memory_config import OLLAMA_URL, OPENAI_URL, EmbeddingConfig
-from native_routes.searching.json_post import JsonPoster, PostError
+from native_routes.searching.json_post import JsonPoster, PostError, bearer
+from native_routes.searching.vector_reply import ollama_vector, openai_vector, read_vector
 
 if TYPE_CHECKING:
     from native_routes.searching.local_model import LocalModel
@@ -39,7 +36,6 @@ Resolve = Callable[[str], Awaitable[str]]
 TIMEOUT_S: Final = 30.0  # Legacy's.
 FALLBACK_MODEL: Final = "nomic-embed-text"
 LOCAL_MODEL: Final = "local model"
-MOST_DIMENSIONS: Final = 65_536
 CACHED_VECTORS: Final = 2_048  # 6 MB at 768 dimensions
 CACHED_TEXT_LIMIT: Final = 8_192  # characters; longer texts are not queries that come again
 CACHED_FOR_S: Final = 600.0
@@ -213,9 +209,9 @@ class Embedder:
             raise EmbeddingError(f"{request.url} answered {status}")
         try:
             if len(body) < READ_AT_ONCE_BYTES:
-                vector = _read_vector(body, request.find)
+                vector = read_vector(body, request.find)
             else:
-                vector = await asyncio.to_thread(_read_vector, body, request.find)
+                vector = await asyncio.to_thread(read_vector, body, request.find)
         except (ValueError, RecursionError) as error:
             raise EmbeddingError(f"{request.url} answered something that is no vector: {error}") from error
         self._answered_by = urlsplit(request.url).netloc.rpartition("@")[2]
@@ -232,10 +228,9 @@ class Embedder:
             base = trim(base) or OPENAI_URL
         if not key and _host(base) == "api.openai.com":
             raise EmbeddingError("api.openai.com needs an API key: set embedding.api_key or OPENAI_API_KEY")
-        # Source: Fetch, "normalize a header value". A key that was pasted with its line break is good.
-        fields = {"Authorization": f"Bearer {key}".rstrip("\t\n\r ")} if key else {}
+        fields = bearer(key) if key else {}
         return _Request(
-            f"{_base(base)}/embeddings", _json({"model": config.model, "input": text}), fields, _openai_vector
+            f"{_base(base)}/embeddings", _json({"model": config.model, "input": text}), fields, openai_vector
         )
 
     async def _api_key(self, config: EmbeddingConfig) -> str:
@@ -267,7 +262,7 @@ class Embedder:
 
 
 def _ollama(base: str, model: Any, text: str) -> _Request:
-    return _Request(f"{_base(base)}/api/embeddings", _json({"model": model, "prompt": text}), {}, _ollama_vector)
+    return _Request(f"{_base(base)}/api/embeddings", _json({"model": model, "prompt": text}), {}, ollama_vector)
 
 
 def _json(value: Any) -> bytes:
@@ -283,39 +278,3 @@ def _host(url: str) -> str | None:
         return urlsplit(trim(url)).hostname
     except ValueError:
         return None
-
-
-def _ollama_vector(reply: Any) -> Any:
-    return reply.get("embedding") if isinstance(reply, dict) else None
-
-
-def _openai_vector(reply: Any) -> Any:
-    data = reply.get("data") if isinstance(reply, dict) else None
-    first = data[0] if isinstance(data, list) and data else None
-    return first.get("embedding") if isinstance(first, dict) else None
-
-
-def _parsed(body: bytes) -> Any:
-    """Raises ValueError."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return json.loads(body, parse_int=float)  # takes a little more, such as halves of surrogate pairs
-
-
-def _read_vector(body: bytes, find: Callable[[Any], Any]) -> Vector:
-    """The numbers in a reply, where `find` looks for them, as `new Float32Array(...)` takes them.
-
-    Raises ValueError when there is nothing. Legacy: what is no list still makes a vector, of zeros, that finds nothing.
-    """
-    values = find(_parsed(body))
-    if not truthy(values):
-        raise ValueError("expected a list of numbers")
-    if not isinstance(values, list):
-        length = to_number(values)
-        return np.zeros(int(length) if 0 < length <= MOST_DIMENSIONS else 0, dtype=np.float32)
-    try:
-        numbers = array("f", values)  # beyond a float32 a number becomes infinite, as in JavaScript
-    except (TypeError, OverflowError):  # something is no number, or a whole number beyond every double
-        numbers = array("f", map(to_number, values))
-    return np.frombuffer(numbers, dtype=np.float32)

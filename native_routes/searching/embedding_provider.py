@@ -16,7 +16,9 @@ from native_routes.javascript.values import shown, truthy
 from native_routes.memory_config import OPENAI_URL, EmbeddingConfig
 from native_routes.outside import Clock
 from native_routes.searching import service_reply
+from native_routes.searching.json_post import bearer
 from native_routes.searching.service_reply import ServiceError
+from native_routes.searching.vector_reply import openai_vector
 
 KEPT_MS: Final = 30_000
 OLLAMA_WITHIN_S: Final = 5.0
@@ -195,21 +197,14 @@ async def _openai(unknown: ProviderStatus, config: EmbeddingConfig, key: str) ->
     body = stringify({"model": config.model, "input": "test"})
     vector = None
     try:
-        reply = await service_reply.post(url, body.encode(), {"Authorization": f"Bearer {key}"}, EMBED_WITHIN_S)
+        reply = await service_reply.post(url, body.encode(), bearer(key), EMBED_WITHIN_S)
         if reply.is_success:
-            vector = _vector(reply.json())
+            vector = openai_vector(reply.json())
     except ServiceError:
         vector = None
     if not truthy(vector):
         return replace(unknown, error="Failed to generate test embedding")
-    length = len(vector) if isinstance(vector, list) else service_reply.length(vector)
-    return replace(unknown, available=True, dimensions=length)
-
-
-def _vector(value: Any) -> Any:
-    data = value.get("data") if isinstance(value, dict) else None
-    first = data[0] if isinstance(data, list) and data else data.get("0") if isinstance(data, dict) else None
-    return first.get("embedding") if isinstance(first, dict) else None
+    return replace(unknown, available=True, dimensions=service_reply.length(vector))
 
 
 def _model_names(value: Any) -> list[Any]:

@@ -10,19 +10,31 @@ import re
 import select
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 import httptools
 import httpx
+
+from native_routes.searching.fetch_address import fetch_address
 
 IDLE_S: Final = 4.0  # Ollama and Bun close idle connections after five seconds or more
 IDLE_CONNECTIONS: Final = 32  # for each address
 _PLAIN: Final = re.compile(r"(?!.*/\.)[A-Za-z0-9/?%._~:@!$&'()*+,;=-]*")
 REPLY_LIMIT_BYTES: Final = 64 * 1024 * 1024
+_KEEPING: Final = frozenset({307, 308})  # redirects after which the same is sent again
+_REDIRECTS: Final = frozenset({301, 302, 303}) | _KEEPING
 
 
 class PostError(Exception):
     """No whole reply came; the message says why and to whom."""
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The field that carries a key; one that was pasted with its line break is good.
+
+    Source: Fetch, "normalize a header value".
+    """
+    return {"Authorization": f"Bearer {key}".rstrip("\t\n\r ")}
 
 
 class _Connection(asyncio.Protocol):
@@ -32,6 +44,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reply: asyncio.Future[tuple[int, bytes]] | None = None
         self._parser = httptools.HttpResponseParser(self)
+        self._fields: dict[bytes, bytes] = {}  # of the reply, by lower-case name
+        self._has_head = False
         self._body: list[bytes] = []
         self._size = 0
         self._keeps = False
@@ -49,6 +63,11 @@ class _Connection(asyncio.Protocol):
         news = select.poll()
         news.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not news.poll(0)
+
+    @property
+    def location(self) -> str:
+        """Where the last reply sends the caller; "" when it does not."""
+        return self._fields.get(b"location", b"").decode("utf-8", "replace")
 
     async def exchange(self, request: bytes) -> tuple[int, bytes]:
         """Status and body. The connection is closed when the caller is cancelled."""
@@ -81,6 +100,9 @@ class _Connection(asyncio.Protocol):
             self._fail(PostError(f"the reply is no HTTP: {error}"))
 
     def eof_received(self) -> bool:
+        if self._has_head and not self._fields.keys() & {b"content-length", b"transfer-encoding"}:
+            self._keeps = False
+            self._complete()  # Source: RFC 9112 §6.3: such a body ends with the connection
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -95,16 +117,27 @@ class _Connection(asyncio.Protocol):
 
     # ---- parser callbacks
 
+    def on_message_begin(self) -> None:
+        self._fields, self._has_head = {}, False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        self._has_head = self._parser.get_status_code() >= 200
+
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status < 200:
-            return
-        self._keeps = self._parser.should_keep_alive()
+        if self._has_head:
+            self._keeps = self._parser.should_keep_alive()
+            self._complete()
+
+    def _complete(self) -> None:
+        """The reply is whole."""
         if self._reply is not None and not self._reply.done():
-            self._reply.set_result((status, b"".join(self._body)))
+            self._reply.set_result((self._parser.get_status_code(), b"".join(self._body)))
 
 
 class JsonPoster:
@@ -112,41 +145,60 @@ class JsonPoster:
 
     def __init__(self) -> None:
         self._idle: dict[tuple[str, int], list[_Connection]] = {}
-        self._tls: httpx.AsyncClient | None = None
+        self._client: httpx.AsyncClient | None = None
 
     async def post(self, url: str, body: bytes, fields: Mapping[str, str], timeout_s: float) -> tuple[int, bytes]:
         """Status and body of the reply. Raises PostError, and TimeoutError when it is not whole in time.
 
-        A redirect is a reply like any other.
+        Redirects are followed as Fetch follows them: after 301, 302 and 303 with a GET.
         """
         try:
-            parts = urlsplit(url)
-            port = parts.port
+            url = fetch_address(url)
         except ValueError as error:
             raise PostError(f"{url!r} is no address: {error}") from error
+        parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise PostError(f"{url!r} is no address: expected http://host or https://host")
         async with asyncio.timeout(timeout_s):
             if parts.scheme == "https":
-                return await self._post_tls(url, body, fields)
+                return await self._ask("POST", url, body, fields)
             request = _request(parts, _target(url, parts), body, fields)
-            return await self._post_plain((parts.hostname, port or 80), request)
+            status, reply, location = await self._post_plain((parts.hostname, parts.port or 80), request)
+            if not location or status not in _REDIRECTS:
+                return status, reply
+            return await self._follow(status, url, location, body, fields)
+
+    async def _follow(
+        self, status: int, url: str, location: str, body: bytes, fields: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """What is found there. Another server does not get the key."""
+        try:
+            there = urljoin(url, location)
+            sent = fields if urlsplit(there)[:2] == urlsplit(url)[:2] else {}
+        except ValueError as error:
+            raise PostError(f"{url} leads to {location!r}, which is no address: {error}") from error
+        if status in _KEEPING:
+            return await self._ask("POST", there, body, sent)
+        return await self._ask("GET", there, None, sent)
 
     async def close(self) -> None:
         for connections in self._idle.values():
             for connection in connections:
                 connection.close()
         self._idle.clear()
-        client, self._tls = self._tls, None
+        client, self._client = self._client, None
         if client is not None:
             await client.aclose()
 
-    async def _post_plain(self, address: tuple[str, int], request: bytes) -> tuple[int, bytes]:
-        """Sent once: a service that closes a kept connection may have read it. Legacy sends it once too."""
+    async def _post_plain(self, address: tuple[str, int], request: bytes) -> tuple[int, bytes, str]:
+        """Status, body and location of the reply.
+
+        Sent once: a service that closes a kept connection may have read it. Legacy sends it once too.
+        """
         connection = self._take_idle(address) or await _connect(address)
-        reply = await connection.exchange(request)
+        status, body = await connection.exchange(request)
         self._put_idle(address, connection)
-        return reply
+        return status, body, connection.location
 
     def _take_idle(self, address: tuple[str, int]) -> _Connection | None:
         oldest = asyncio.get_running_loop().time() - IDLE_S
@@ -166,12 +218,17 @@ class JsonPoster:
         connection.idle_since = asyncio.get_running_loop().time()
         idle.append(connection)
 
-    async def _post_tls(self, url: str, body: bytes, fields: Mapping[str, str]) -> tuple[int, bytes]:
-        if self._tls is None:
+    async def _ask(self, method: str, url: str, body: bytes | None, fields: Mapping[str, str]) -> tuple[int, bytes]:
+        """Over TLS, or wherever a redirect leads."""
+        if self._client is None:
             # Making a TLS context reads the certificates from disk.
-            self._tls = await asyncio.to_thread(httpx.AsyncClient, trust_env=False, timeout=None)
+            self._client = await asyncio.to_thread(
+                httpx.AsyncClient, trust_env=False, timeout=None, follow_redirects=True
+            )
+        if body is not None:
+            fields = {"Content-Type": "application/json", **fields}
         try:
-            reply = await self._tls.post(url, content=body, headers={"Content-Type": "application/json", **fields})
+            reply = await self._client.request(method, url, content=body, headers=dict(fields))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PostError(f"{type(error).__name__}: {error}") from error
         return reply.status_code, reply.content
@@ -182,6 +239,8 @@ async def _connect(address: tuple[str, int]) -> _Connection:
         created: tuple[Any, _Connection] = await asyncio.get_running_loop().create_connection(_Connection, *address)
     except OSError as error:
         raise PostError(f"nothing listens on {address[0]}:{address[1]}: {error.strerror or error}") from error
+    except UnicodeError as error:
+        raise PostError(f"{address[0]} is no host name: {error}") from error
     return created[1]
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 
 from native_routes.javascript.json_problem import json_problem
 from native_routes.javascript.json_text import parse_json
-from native_routes.javascript.primitives import Undefined, undefined
+from native_routes.javascript.primitives import undefined
 from native_routes.javascript.values import utf16_length
+from native_routes.request_body import body_text
+from native_routes.searching.fetch_address import fetch_address
 
 REPLY_LIMIT_BYTES: Final = 16 * 1024 * 1024
 UNREACHABLE: Final = "Unable to connect. Is the computer able to access the url?"
@@ -23,9 +23,6 @@ INVALID: Final = "fetch() URL is invalid"
 _MORE: Final = ". For more information, pass `verbose: true` in the second argument to fetch()"
 CUT_SHORT: Final = f"The socket connection was closed unexpectedly{_MORE}"
 TOO_MANY_REDIRECTS: Final = f"The response redirected too many times{_MORE}"
-# What Bun takes for an address: a name without a scheme, and any number of slashes after one.
-_BARE_HOST: Final = re.compile(r"^(?=[A-Za-z][A-Za-z0-9+.-]*:[0-9]+(?:[/?#]|$))")
-_SLASHES: Final = re.compile(r"(?<=:)/*")
 
 
 class ServiceError(Exception):
@@ -43,7 +40,7 @@ class ServiceReply:
 
     def json(self) -> Any:
         """Raises ServiceError."""
-        text = self.body.decode("utf-8", "replace")
+        text = body_text(self.body)
         try:
             return parse_json(text)
         except (ValueError, RecursionError) as error:
@@ -61,38 +58,29 @@ async def post(url: str, body: bytes, fields: Mapping[str, str], within_s: float
     return await _ask("POST", url, body, {"Content-Type": "application/json", **fields}, within_s)
 
 
-def length(value: Any) -> int | Undefined:
-    """`value.length` of what is no list."""
-    return utf16_length(value) if isinstance(value, str) else undefined
+def length(value: Any) -> Any:
+    """`value.length`."""
+    if isinstance(value, dict):
+        return value.get("length", undefined)
+    return utf16_length(value) if isinstance(value, str) else len(value) if isinstance(value, list) else undefined
 
 
 async def _ask(method: str, url: str, body: bytes | None, fields: Mapping[str, str], within_s: float) -> ServiceReply:
-    url = _whole_url(url)
+    try:
+        url = fetch_address(url)
+    except ValueError as error:
+        raise ServiceError(INVALID) from error
     try:
         async with asyncio.timeout(within_s):
             # Making a client reads the certificates from disk.
             client = await asyncio.to_thread(_client)
-            async with client, client.stream(method, url, content=body, headers=dict(fields)) as reply:
+            sent = {name.encode(): value.encode("latin-1") for name, value in fields.items()}
+            async with client, client.stream(method, url, content=body, headers=sent) as reply:
                 return ServiceReply(reply.status_code, await _whole(reply))
     except TimeoutError as error:
         raise ServiceError("The operation timed out.") from error
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
         raise ServiceError(_problem(url, error)) from error
-
-
-def _whole_url(url: str) -> str:
-    """Raises ServiceError for what is no address."""
-    url = _BARE_HOST.sub("http://", url, count=1)
-    if url[:5].lower() in {"http:", "https"} and ":" in url:
-        url = _SLASHES.sub("//", url, count=1)
-    try:
-        parts = urlsplit(url)
-        is_address = " " not in parts.netloc and parts.port != -1  # `port` raises for one that there is not
-    except ValueError as error:
-        raise ServiceError(INVALID) from error
-    if not is_address:
-        raise ServiceError(INVALID)
-    return url
 
 
 def _client() -> httpx.AsyncClient:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Self
 
@@ -19,10 +20,16 @@ BEHAVIOURS: Final = {
     "empty": "200 with an empty JSON object",
     "garbage": "200 with a body that is not JSON",
     "html": "200 with an HTML page",
+    "no-length": "a vector that follows from the text, in a reply without a length",
+    "moved": "307 to another path, where it answers",
+    "odd-bytes": "such a vector, with a byte order mark before and bytes beside it that are no UTF-8",
+    "below-zero": "a number below zero in place of a vector",
+    "array-like": "an object that has a length, and the vector's numbers by their place",
     "hang": "no answer until the connection closes",
     "close": "the connection is closed without an answer, at once",
 }
 _SLOW_S: Final = 0.4
+_MOVED: Final = "/moved"
 _KEPT_HEADERS: Final = ("authorization", "content-type", "x-api-key")
 
 
@@ -104,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if embedder.behaviour == "slow":
             embedder.pause(_SLOW_S)
+        if embedder.behaviour == "no-length":
+            self.close_connection = True
         self._send(*_reply(embedder.behaviour, self.path, asked))
 
     def _send(self, status: int, kind: str, body: bytes) -> None:
@@ -112,7 +121,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Type", kind)
             if status == 429:
                 self.send_header("Retry-After", "7")
-            self.send_header("Content-Length", str(len(body)))
+            if status == 307:
+                self.send_header("Location", f"{_MOVED}{self.path}")
+            if self.close_connection:
+                self.send_header("Connection", "close")
+            else:
+                self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
         except OSError:
@@ -135,8 +149,22 @@ def _reply(behaviour: str, path: str, asked: Any) -> tuple[int, str, bytes]:
         return 200, "application/json", b'{"embedding": [0.1,'
     if behaviour == "html":
         return 200, "text/html", b"<!doctype html><title>not a model</title>"
+    if behaviour == "moved" and not path.startswith(_MOVED):
+        return 307, "text/plain", b""
     reply = {} if behaviour == "empty" else _good(path, asked, 8 if behaviour == "wrong-dimensions" else DIMENSIONS)
-    return 200, "application/json", json.dumps(reply).encode()
+    return 200, "application/json", _ODDLY.get(behaviour, bytes)(json.dumps(reply).encode())
+
+
+def _array_like(reply: bytes) -> bytes:
+    numbers = json.loads(reply)["embedding"]
+    return json.dumps({"embedding": {"length": len(numbers)} | dict(enumerate(numbers))}).encode()
+
+
+_ODDLY: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "odd-bytes": lambda reply: b'\xef\xbb\xbf{"model":"\xff",' + reply[1:],
+    "below-zero": lambda reply: b'{"embedding":-5}',
+    "array-like": _array_like,
+}
 
 
 def _good(path: str, asked: Any, dimensions: int) -> dict[str, Any]:

@@ -310,3 +310,18 @@ def test_body_that_is_no_json_is_told_as_bun_tells_it(body: str, error: str) -> 
     with pytest.raises(ServiceError) as raised:
         ServiceReply(200, body.encode()).json()
     assert str(raised.value) == error
+
+
+@pytest.mark.parametrize("key", ["umlaut \xfc", "   "])
+async def test_a_key_that_fetch_can_send_is_sent(context: Context, embedder: Embedder, key: str) -> None:
+    context.environment = {"OPENAI_API_KEY": key}
+    context.configure(openai(f"{embedder.url}/v1", None))
+
+    assert (await status(context))["available"]
+
+
+async def test_a_byte_order_mark_is_no_part_of_the_reply(context: Context) -> None:
+    async with server(sized(b'\xef\xbb\xbf{"models":[{"name":"parity"}]}')) as url:
+        context.configure(ollama(url))
+
+        assert (await status(context))["available"]

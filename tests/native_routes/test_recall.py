@@ -171,6 +171,17 @@ async def test_long_content_is_cut_in_utf16_units(home: VectorHome) -> None:
     assert b'"content":"tea ' + "\U0001f600".encode() * 23 + b'\\ud83d [truncated]","content_length":104' in reply.body
 
 
+async def test_content_stored_as_bytes_is_shown_as_its_numbers_and_cut_between_them(home: VectorHome) -> None:
+    home.memory("m", content=b"tea")
+    home.memory("long", content=b"tea " * 20)
+    async with context_of(home, replace(WORDS_ALONE, recall_truncate_chars=50)) as context:
+        shown = {result["id"]: result for result in body(await context.recall("tea"))["results"]}
+
+    assert shown["m"]["content"] == {"0": 116, "1": 101, "2": 97}
+    assert shown["long"]["content"] == ",".join(map(str, (b"tea " * 20)[:50])) + " [truncated]"
+    assert [shown[name]["content_length"] for name in ("m", "long")] == [3, 80]
+
+
 # ---- what is known about entities
 
 
@@ -215,6 +226,33 @@ async def test_traversal_belongs_to_the_agent_and_tells_of_its_last_walk(home: V
     assert last is not None
     status = await context.reader.run(last.status)
     assert (status["focalEntityNames"], status["memoryCount"], status["traversedEntities"]) == (["Harbour"], 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [
+        ("entities.canonical_name", ["m"]),
+        ("entities.name", ["m"]),
+        ("entities.id", []),
+        ("entity_aspects.id", []),
+        ("entity_attributes.memory_id", []),
+        ("entity_dependencies.target_entity_id", ["m"]),
+        ("memories.id", []),
+    ],
+)
+async def test_a_name_stored_as_bytes_is_found_and_an_id_is_not(
+    home: VectorHome, context: Context, column: str, found: list[str]
+) -> None:
+    home.memory("m", content="unrelated")
+    walk(home, "e", "Harbour", "m")
+    hop = {"id": "d", "source_entity_id": "e", "target_entity_id": "x", "dependency_type": "uses"}
+    home.row("entity_dependencies", hop)
+    table, name = column.split(".")
+    home.execute(f"UPDATE {table} SET {name} = CAST({name} AS BLOB)")  # noqa: S608
+
+    assert ids(await context.recall("harbour")) == found
+    last = context.searcher.last_walk
+    assert last is None or isinstance(await context.reader.run(last.status), dict)
 
 
 @pytest.mark.parametrize(("importance", "score"), [(" ", 0.1), ("0x1", 1), (b"\0", 0.1), (0.7, 0.7), ("high", None)])
@@ -330,6 +368,15 @@ async def test_similar_refuses_as_legacy(
     reply = await context.similar(target)
 
     assert (reply.status, body(reply)) == (status, {"error": error, "results": []})
+
+
+@pytest.mark.parametrize("tags", [b"a,b", b""])
+async def test_similar_fails_over_tags_stored_as_bytes(home: VectorHome, context: Context, tags: bytes) -> None:
+    home.add(3)
+    home.execute("UPDATE memories SET tags = ? WHERE id = 'm2'", (tags,))
+
+    assert (await context.similar("/memory/similar?id=m1")).status == 500
+    assert (await context.similar("/memory/similar?id=m1&k=0")).status == 200
 
 
 @pytest.mark.parametrize("k", ["", "abc", "-1", "4096", "1000000000"])

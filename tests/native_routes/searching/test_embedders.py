@@ -275,3 +275,15 @@ async def test_the_path_of_an_address_is_sent_as_fetch_sends_it(
 ) -> None:
     await embedder.embed("text", EmbeddingConfig(provider="ollama", model="m", base_url=service.url + below))
     assert [path for path, _, _ in service.requests] == [asked]
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:{port}", "http:127.0.0.1:{port}", "http:///127.0.0.1:{port}", " http:\\\\127.0.0.1:{port}\t"]
+)
+async def test_what_fetch_takes_for_an_address_is_one(
+    service: LoopbackEmbedder, embedder: Embedder, address: str
+) -> None:
+    config = EmbeddingConfig(provider="ollama", model="m", base_url=address.format(port=service.port))
+
+    assert await embedder.embed("text", config) is not None
+    assert [path for path, _, _ in service.requests] == ["/api/embeddings"]
