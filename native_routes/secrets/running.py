@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -64,12 +63,23 @@ def _hidden(shell: Shell, values: list[str]) -> tuple[str, str]:
 
 
 def hider(values: Iterable[str]) -> Callable[[str], str]:
-    """A function that replaces each of `values` in a text, the longest first.
+    """A function that replaces each of `values` in a text, in their order.
 
-    Differs: legacy replaces one after the other, so that a value which begins with another one shows its rest.
+    Differs: a value that holds another one goes before it, and marks are not searched; legacy shows what is left of the
+    longer one, and marks its own marks.
     """
-    hidden = sorted({value for value in values if utf16_length(value) >= SHORTEST_HIDDEN}, key=len, reverse=True)
-    if not hidden:
-        return lambda text: text
-    pattern = re.compile("|".join(map(re.escape, hidden)))
-    return lambda text: pattern.sub(HIDDEN, text)
+    hidden = _longer_before_its_parts([value for value in values if utf16_length(value) >= SHORTEST_HIDDEN])
+
+    def hide(text: str) -> str:
+        pieces = [text]
+        for value in hidden:
+            pieces = [part for piece in pieces for part in piece.split(value)]
+        return HIDDEN.join(pieces)
+
+    return hide
+
+
+def _longer_before_its_parts(values: Sequence[str]) -> list[str]:
+    """Each once, in the given order but for those that hold one of an earlier place."""
+    by_length = sorted(values, key=len, reverse=True)
+    return list(dict.fromkeys(longer for value in values for longer in by_length if value in longer))
