@@ -71,9 +71,9 @@ def _overwrite(target: Path, content: bytes) -> None:
 
 
 def _keep_owner(file: int, old: os.stat_result) -> None:
-    os.fchmod(file, stat.S_IMODE(old.st_mode))
     with contextlib.suppress(PermissionError):  # only root may give a file away
         os.fchown(file, old.st_uid, old.st_gid)
+    os.fchmod(file, stat.S_IMODE(old.st_mode))
 
 
 def _sync_folder(folder: Path) -> None:
