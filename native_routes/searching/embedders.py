@@ -28,7 +28,9 @@ from native_routes.javascript.json_bytes import stringify_utf8
 from native_routes.javascript.primitives import trim
 from native_routes.javascript.values import to_number, truthy
 from native_routes.memory_config import OLLAMA_URL, OPENAI_URL, EmbeddingConfig
+from native_routes.searching.embedding_failures import NO_KEY, EmbeddingError, Tell, failed, refused
 from native_routes.searching.json_post import JsonPoster, PostError
+from native_routes.searching.service_reply import TIMED_OUT, not_json
 
 if TYPE_CHECKING:
     from native_routes.searching.local_model import LocalModel
@@ -48,6 +50,10 @@ READ_AT_ONCE_BYTES: Final = 100_000  # 768 numbers take 0.1 ms to read; more mus
 WARN_EVERY_S: Final = 60.0  # for the same failure
 
 log = structlog.get_logger(__name__)
+
+
+class NoVectorError(ValueError):
+    """The reply is JSON, and has no vector where it belongs."""
 
 
 class EmbedderState(StrEnum):
@@ -73,10 +79,6 @@ class EmbedderStatus:
     answered_by: str | None = None
 
 
-class EmbeddingError(Exception):
-    """No vector came; the message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Request:
     url: str
@@ -96,10 +98,12 @@ class Embedder:
         local_model: LocalModel | None = None,
         legacy_answers: Callable[[], bool] = lambda: False,
         cached_vectors: int = CACHED_VECTORS,
+        tell: Tell = lambda message, data: None,
     ) -> None:
         """`resolve_secret` turns `$secret:NAME` and `op://...` into a key; without it such a key is a failure.
 
-        `local_model` is closed with this. `legacy_answers`: whether a request may be left to legacy now.
+        `local_model` is closed with this. `legacy_answers`: whether a request may be left to legacy now. `tell` writes
+        a warning into Signet's log, as legacy does for each failure.
         """
         self._poster = JsonPoster()
         self._environment_key = openai_api_key
@@ -107,6 +111,7 @@ class Embedder:
         self._local_model = local_model
         self._legacy_answers = legacy_answers
         self._cached_vectors = cached_vectors
+        self._tell = tell
         self._config: EmbeddingConfig | None = None
         self._cache: OrderedDict[str, tuple[float, Vector]] = OrderedDict()
         self._asking: set[asyncio.Task[Vector | None]] = set()  # for whom a vector of earlier has stood in
@@ -139,6 +144,8 @@ class Embedder:
             vector = await self._ask(text, config)
         except EmbeddingError as error:
             self._fail(config, str(error))
+            if error.entry is not None:
+                self._tell(*error.entry)
             return None
         self._note(config, EmbedderState.READY)
         return vector
@@ -188,36 +195,40 @@ class Embedder:
 
     async def _ask(self, text: str, config: EmbeddingConfig) -> Vector:
         if config.provider == "native" and self._local_model is not None:
-            return await self._ask_local_model(text, self._local_model)
-        return await self._ask_service(await self._request(text, config))
+            return await self._ask_local_model(text, config, self._local_model)
+        return await self._ask_service(await self._request(text, config), config)
 
-    async def _ask_local_model(self, text: str, model: LocalModel) -> Vector:
+    async def _ask_local_model(self, text: str, config: EmbeddingConfig, model: LocalModel) -> Vector:
         """Legacy: what its model cannot do, an Ollama does."""
         vector = await model.embed(text, TIMEOUT_S)
         if vector is not None:
             self._answered_by = LOCAL_MODEL
             return vector
         try:
-            return await self._ask_service(_ollama(OLLAMA_URL, FALLBACK_MODEL, text))
+            return await self._ask_service(_ollama(OLLAMA_URL, FALLBACK_MODEL, text), config)
         except EmbeddingError as error:
             raise EmbeddingError(f"no local model: {model.status.problem}; {error}") from error
 
-    async def _ask_service(self, request: _Request) -> Vector:
+    async def _ask_service(self, request: _Request, config: EmbeddingConfig) -> Vector:
         try:
             status, body = await self._poster.post(request.url, request.body, request.fields, TIMEOUT_S)
         except TimeoutError as error:
-            raise EmbeddingError(f"{request.url} did not answer within {TIMEOUT_S:g} s") from error
+            problem = f"{request.url} did not answer within {TIMEOUT_S:g} s"
+            raise EmbeddingError(problem, failed(config, TIMED_OUT)) from error
         except PostError as error:
-            raise EmbeddingError(f"{request.url}: {error}") from error
+            raise EmbeddingError(f"{request.url}: {error}", failed(config, error.told)) from error
         if not 200 <= status < 300:
-            raise EmbeddingError(f"{request.url} answered {status}")
+            raise EmbeddingError(f"{request.url} answered {status}", refused(config, status))
         try:
             if len(body) < READ_AT_ONCE_BYTES:
                 vector = _read_vector(body, request.find)
             else:
                 vector = await asyncio.to_thread(_read_vector, body, request.find)
         except (ValueError, RecursionError) as error:
-            raise EmbeddingError(f"{request.url} answered something that is no vector: {error}") from error
+            problem = f"{request.url} answered something that is no vector: {error}"
+            if isinstance(error, NoVectorError):
+                raise EmbeddingError(problem) from error
+            raise EmbeddingError(problem, failed(config, await asyncio.to_thread(not_json, body))) from error
         self._answered_by = urlsplit(request.url).netloc.rpartition("@")[2]
         return vector
 
@@ -231,7 +242,8 @@ class Embedder:
         if config.provider == "openai":
             base = trim(base) or OPENAI_URL
         if not key and _host(base) == "api.openai.com":
-            raise EmbeddingError("api.openai.com needs an API key: set embedding.api_key or OPENAI_API_KEY")
+            problem = "api.openai.com needs an API key: set embedding.api_key or OPENAI_API_KEY"
+            raise EmbeddingError(problem, (NO_KEY, None))
         # Source: Fetch, "normalize a header value". A key that was pasted with its line break is good.
         fields = {"Authorization": f"Bearer {key}".rstrip("\t\n\r ")} if key else {}
         return _Request(
@@ -246,7 +258,10 @@ class Embedder:
         if key.startswith(("$secret:", "op://")):
             if self._resolve_secret is None:
                 raise EmbeddingError("embedding.api_key names a stored secret, which only legacy can read yet")
-            return await self._resolve_secret(key)
+            try:
+                return await self._resolve_secret(key)
+            except EmbeddingError as error:
+                raise EmbeddingError(f"embedding.api_key: {error}", failed(config, str(error))) from error
         return key or self._environment_key
 
     def _note(self, config: EmbeddingConfig, state: EmbedderState, problem: str | None = None) -> None:
@@ -306,11 +321,12 @@ def _parsed(body: bytes) -> Any:
 def _read_vector(body: bytes, find: Callable[[Any], Any]) -> Vector:
     """The numbers in a reply, where `find` looks for them, as `new Float32Array(...)` takes them.
 
-    Raises ValueError when there is nothing. Legacy: what is no list still makes a vector, of zeros, that finds nothing.
+    Raises NoVectorError when there is nothing, and ValueError for what is no JSON. Legacy: what is no list still makes
+    a vector, of zeros, that finds nothing.
     """
     values = find(_parsed(body))
     if not truthy(values):
-        raise ValueError("expected a list of numbers")
+        raise NoVectorError("expected a list of numbers")
     if not isinstance(values, list):
         length = to_number(values)
         return np.zeros(int(length) if 0 < length <= MOST_DIMENSIONS else 0, dtype=np.float32)

@@ -15,6 +15,8 @@ from urllib.parse import SplitResult, urlsplit
 import httptools
 import httpx
 
+from native_routes.searching.service_reply import CUT_SHORT, INVALID, told_by_fetch, unreachable
+
 IDLE_S: Final = 4.0  # Ollama and Bun close idle connections after five seconds or more
 IDLE_CONNECTIONS: Final = 32  # for each address
 _PLAIN: Final = re.compile(r"(?!.*/\.)[A-Za-z0-9/?%._~:@!$&'()*+,;=-]*")
@@ -22,7 +24,11 @@ REPLY_LIMIT_BYTES: Final = 64 * 1024 * 1024
 
 
 class PostError(Exception):
-    """No whole reply came; the message says why and to whom."""
+    """No whole reply came; the message says why and to whom, `told` what Bun's fetch says then."""
+
+    def __init__(self, problem: str, told: str | None = None) -> None:
+        super().__init__(problem)
+        self.told = problem if told is None else told
 
 
 class _Connection(asyncio.Protocol):
@@ -84,7 +90,7 @@ class _Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(PostError("the connection ended before the reply did"))
+        self._fail(PostError("the connection ended before the reply did", CUT_SHORT))
         self._transport = None
 
     def _fail(self, error: PostError) -> None:
@@ -123,9 +129,9 @@ class JsonPoster:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise PostError(f"{url!r} is no address: {error}") from error
+            raise PostError(f"{url!r} is no address: {error}", INVALID) from error
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise PostError(f"{url!r} is no address: expected http://host or https://host")
+            raise PostError(f"{url!r} is no address: expected http://host or https://host", INVALID)
         async with asyncio.timeout(timeout_s):
             if parts.scheme == "https":
                 return await self._post_tls(url, body, fields)
@@ -173,7 +179,7 @@ class JsonPoster:
         try:
             reply = await self._tls.post(url, content=body, headers={"Content-Type": "application/json", **fields})
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise PostError(f"{type(error).__name__}: {error}") from error
+            raise PostError(f"{type(error).__name__}: {error}", told_by_fetch(url, error)) from error
         return reply.status_code, reply.content
 
 
@@ -181,7 +187,8 @@ async def _connect(address: tuple[str, int]) -> _Connection:
     try:
         created: tuple[Any, _Connection] = await asyncio.get_running_loop().create_connection(_Connection, *address)
     except OSError as error:
-        raise PostError(f"nothing listens on {address[0]}:{address[1]}: {error.strerror or error}") from error
+        problem = f"nothing listens on {address[0]}:{address[1]}: {error.strerror or error}"
+        raise PostError(problem, unreachable(address[0], error)) from error
     return created[1]
 
 

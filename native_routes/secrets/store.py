@@ -26,7 +26,7 @@ INHERITED: Final = frozenset({
 _INDENT: Final = "  "
 
 
-class StoreError(Exception):
+class StoreError(TypeError):
     """The file is JSON of another shape; the message is the JavaScript engine's, as legacy repeats it."""
 
 

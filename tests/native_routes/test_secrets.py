@@ -76,6 +76,12 @@ def test_the_key_and_the_sealed_texts_are_libsodiums() -> None:
         assert unseal(seal(text, key), key) == text
 
 
+def test_a_byte_order_mark_before_a_secret_is_not_part_of_it() -> None:
+    """Legacy stores it, and drops it when it decodes the text."""
+    key = derive_key(MACHINE)
+    assert unseal(seal("\ufeff\ufeffkey", key), key) == "\ufeffkey"
+
+
 @pytest.mark.parametrize(
     ("sealed", "problem"),
     [
@@ -123,6 +129,25 @@ async def test_the_log_tells_names_and_never_values(context: Context) -> None:
         ("Secret deleted", {"name": "TOKEN"}),
     ]
     assert "secret value" not in text
+
+
+async def test_the_log_tells_what_was_not_stored_and_not_run_as_legacys_does(context: Context) -> None:
+    entries: list[Any] = []
+    context.daemon_log.listen(entries.append)
+    for body in (b"{oops", b"null", b'{"value":5}'):
+        await ask(context, "POST", "/api/secrets/A", body=body)
+    await put(context, "1a", "value")
+    for path in ("/api/secrets/exec", "/api/secrets/A/exec"):
+        for body in (b"{oops", b"null", b"{}", b'{"command":"true","secrets":{"A":"NO"}}'):
+            await ask(context, "POST", path, body=body)
+
+    kinds = ["SyntaxError", "TypeError", "Error"]
+    assert [(entry["message"], entry.get("data"), entry["error"]["name"]) for entry in entries] == [
+        *(("Failed to store secret", {"name": "A"}, kind) for kind in kinds[:2]),
+        ("Failed to store secret", {"name": "1a"}, "Error"),
+        *(("exec_with_secrets failed", None, kind) for kind in kinds),
+        *(("exec_with_secrets failed", {"name": "A"}, kind) for kind in kinds),
+    ]
 
 
 async def test_the_file_is_the_owners_alone_and_as_legacy_writes_it(context: Context) -> None:
