@@ -472,6 +472,35 @@ async def test_a_file_of_any_shape_is_answered_and_raises_nothing(context: Conte
     assert (await put(context, "TOKEN", "x")).status in (200, 400)
 
 
+async def test_names_that_no_shell_takes_are_kept_when_another_one_is_stored(context: Context) -> None:
+    context.file.parent.mkdir()
+    context.file.write_text('{"secrets":{"half \\ud83d":{"ciphertext":"x"},"\u00e9\\u0000":{}}}')
+
+    assert (await put(context, "A", "x")).status == 200
+    assert context.file.read_text().startswith('{\n  "secrets": {\n    "half \\ud83d": {\n      "ciphertext": "x"\n')
+    assert await names(context) == ["half \ud83d", "\u00e9\0", "A"]
+
+
+async def test_a_blank_file_is_written_over(context: Context) -> None:
+    context.file.parent.mkdir()
+    for blank in ("", " \n"):
+        context.file.write_text(blank)
+        assert (await put(context, "A", "x")).status == 200
+
+    assert [path.name for path in context.file.parent.iterdir()] == ["secrets.enc"]
+
+
+async def test_a_place_where_no_file_can_be_is_told_in_legacys_words(context: Context) -> None:
+    folder = context.file.parent
+    folder.write_text("no folder")
+    assert value(await put(context, "A", "x")) == {"error": f"EEXIST: file already exists, mkdir '{folder}'"}
+
+    folder.unlink()
+    context.file.mkdir(parents=True)
+    told = {"error": f"EISDIR: illegal operation on a directory, open '{context.file}'"}
+    assert value(await put(context, "A", "x")) == told
+
+
 async def test_a_file_that_cannot_be_read_is_not_replaced(context: Context) -> None:
     context.file.mkdir(parents=True)  # unreadable for anybody, root too
 
