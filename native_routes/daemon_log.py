@@ -14,9 +14,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from native_routes.database import DatabaseError
 from native_routes.javascript.dates import iso_text
 from native_routes.javascript.primitives import stringify, undefined
 from native_routes.log_entries import newest_first
+from native_routes.only_compared import is_only_compared
 from native_routes.outside import Clock
 
 FLUSH_EVERY_S: Final = 1.0
@@ -50,7 +52,7 @@ class DaemonLog:
         self, category: str, message: str, error: Exception | None = None, data: Mapping[str, Any] | None = None
     ) -> None:
         """Of an exception its kind and message are kept; what it went through stays in the proxy's own log."""
-        shown = undefined if error is None else {"name": type(error).__name__, "message": str(error)}
+        shown = undefined if error is None else {"name": _kind(error), "message": str(error)}
         self._add("error", category, message, data, shown)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -69,6 +71,8 @@ class DaemonLog:
     def _add(
         self, level: str, category: str, message: str, data: Mapping[str, Any] | None, error: Any = undefined
     ) -> None:
+        if is_only_compared():
+            return
         now = iso_text(self._clock.now_ms())
         entry: dict[str, Any] = {"timestamp": now, "level": level, "category": category, "message": message}
         entry |= {} if data is None else {"data": data}
@@ -99,6 +103,15 @@ class DaemonLog:
             self._waiting = entries + self._waiting
         else:
             self.problem = None
+
+
+def _kind(error: Exception) -> str:
+    """As JavaScript and Bun name it."""
+    if isinstance(error, DatabaseError):
+        return "SQLiteError"
+    if isinstance(error, TypeError):
+        return "TypeError"
+    return "SyntaxError" if isinstance(error, ValueError) else "Error"  # a ValueError: what is no JSON
 
 
 def _append(folder: Path, entries: list[Entry]) -> None:

@@ -33,7 +33,7 @@ class LogQuery:
     limit: float = DEFAULT_LIMIT  # a whole number; 0 and below give nothing, NaN gives all there is
     level: str | None = None  # this one and what is worse
     category: str | None = None
-    since_ms: int | None = None
+    since_ms: float | None = None  # NaN for a time that is none: nothing is left out, but what is no entry
 
 
 class _NoEntryError(ValueError):
@@ -102,7 +102,7 @@ def _fits(entry: Any, query: LogQuery) -> bool:
     if query.since_ms is None:
         return True
     ms = _time_ms(_property(entry, "timestamp"))
-    return ms is None or ms >= query.since_ms
+    return ms is None or not ms < query.since_ms
 
 
 def _is_below(level: Any, wanted: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -13,9 +14,16 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     """Make `content` the file at `path`, which keeps its permissions; `mode` less the umask is for a new one.
 
     Through a symbolic link the file it points to is written. Where the folder takes no new file, the old one is
-    overwritten, as the legacy daemon always does. Blocks on the disk. Raises OSError, and then nothing has changed.
+    overwritten, as the legacy daemon always does; so is what is no file, such as a device that somebody linked to.
+    Blocks on the disk. Raises OSError, and then nothing has changed: also for a file that may not be written, though
+    its folder would let another take its place.
     """
     target = Path(os.path.realpath(path))
+    old = _status(target)
+    if old is not None and not stat.S_ISREG(old.st_mode):
+        return _write_into(target, content)
+    if old is not None and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
     draft = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}.draft")
     try:
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -23,8 +31,8 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
         return _overwrite(target, content)
     try:
         with open(file, "wb") as written:
-            with contextlib.suppress(FileNotFoundError):
-                _keep_owner(file, target.stat())
+            if old is not None:
+                _keep_owner(file, old)
             written.write(content)
             written.flush()
             os.fsync(file)
@@ -36,6 +44,24 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     return None
 
 
+def _status(target: Path) -> os.stat_result | None:
+    try:
+        return target.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _write_into(target: Path, content: bytes) -> None:
+    """A device or a pipe, which keeps its name; one that takes nothing now is an error. A folder is one too."""
+    with open(os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC), "wb", buffering=0) as file:
+        rest = memoryview(content)
+        while rest:
+            taken = file.write(rest)
+            if taken is None:
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(target))
+            rest = rest[taken:]
+
+
 def _overwrite(target: Path, content: bytes) -> None:
     with target.open("r+b") as file:
         file.truncate()
@@ -45,9 +71,9 @@ def _overwrite(target: Path, content: bytes) -> None:
 
 
 def _keep_owner(file: int, old: os.stat_result) -> None:
-    os.fchmod(file, stat.S_IMODE(old.st_mode))
     with contextlib.suppress(PermissionError):  # only root may give a file away
         os.fchown(file, old.st_uid, old.st_gid)
+    os.fchmod(file, stat.S_IMODE(old.st_mode))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from native_routes.agent_yaml import AuthPolicy
 from native_routes.declaration import Claims, Permission, Route
+from native_routes.javascript.values import to_text
 from native_routes.reply import Refusal
 from proxy.edge import Caller
 from proxy.head import Head
@@ -48,7 +49,7 @@ class Admission:
         if route is None:
             return None
         if route.needs and caller.claims and route.needs not in PERMISSIONS.get(caller.claims.role or "", ()):
-            role = "undefined" if caller.claims.role is None else caller.claims.role
+            role = to_text(caller.claims.raw.get("role", "undefined"))
             return Refusal(403, f"role '{role}' lacks '{route.needs}' permission")
         return self._rate(route, _actor(head, caller.claims), auth, int(now_s * 1000)) if route.limit else None
 
@@ -84,8 +85,9 @@ class _Window:
 
 
 def _actor(head: Head, claims: Claims | None) -> str:
-    if claims and claims.sub is not None:
-        return claims.sub
+    subject = claims.raw.get("sub") if claims else None
+    if subject is not None:
+        return to_text(subject)
     return head.fields.get(b"x-signet-actor", b"anonymous").decode("latin-1")
 
 

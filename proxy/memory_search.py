@@ -6,13 +6,17 @@ forwards should not spend.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
+from native_routes.daemon_log import DaemonLog
 from native_routes.recall.access_tracking import AccessTracker
 from native_routes.recall.search import Searcher
-from native_routes.searching.embedders import Embedder, EmbeddingError
+from native_routes.searching.embedders import Embedder
+from native_routes.searching.embedding_failures import EmbeddingError
 from native_routes.searching.local_model import MODELS_FOLDER, LocalModel
 from native_routes.searching.vectors import VectorSearch
 from native_routes.secrets.opening import SecretError, resolve
@@ -22,7 +26,13 @@ from proxy.settings import Settings
 class MemorySearch:
     """One for the process; to be made on the event loop, and closed before the database's anchor is let go."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], legacy_answers: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        legacy_answers: Callable[[], bool],
+        daemon_log: DaemonLog,
+    ) -> None:
         """`legacy_answers`: whether a request may be left to legacy now."""
         self._settings = settings
         self._environment = environment
@@ -32,9 +42,15 @@ class MemorySearch:
             resolve_secret=self._resolve_secret,
             local_model=self.local_model,
             legacy_answers=legacy_answers,
+            tell=partial(daemon_log.warn, "embedding"),
         )
         self.tracker = AccessTracker()
-        self.searcher = Searcher(self.tracker)
+        loop = asyncio.get_running_loop()
+
+        def step_failed(message: str, error: str) -> None:
+            loop.call_soon_threadsafe(daemon_log.warn, "memory", message, {"error": error})
+
+        self.searcher = Searcher(self.tracker, step_failed)
         self.vectors = VectorSearch(
             settings.database_path,
             form=settings.vectors_form,
@@ -60,4 +76,4 @@ class MemorySearch:
         try:
             return await resolve(self._settings.home_path, self._environment, setting)
         except SecretError as error:
-            raise EmbeddingError(f"embedding.api_key: {error}") from error
+            raise EmbeddingError(str(error)) from error

@@ -154,7 +154,7 @@ class Services:
         if self._memory_search is None:
             from proxy.memory_search import MemorySearch
 
-            self._memory_search = MemorySearch(self.settings, self.environment, self._legacy_embeds)
+            self._memory_search = MemorySearch(self.settings, self.environment, self._legacy_embeds, self.daemon_log)
         return self._memory_search
 
     def _legacy_embeds(self) -> bool:

@@ -17,6 +17,7 @@ import structlog
 
 from native_routes.database import DatabaseError
 from native_routes.declaration import Claims, LeftToLegacy, NativeRequest, Route, RouteGroup
+from native_routes.only_compared import only_compared
 from native_routes.reply import Refusal, Reply, Stream
 from proxy.answer_difference import Difference, Plain, differences, without_moving
 from proxy.ask_again import ask_again
@@ -228,7 +229,8 @@ class Shadow:
         )
         try:
             async with asyncio.timeout(self._within_s) as limit:
-                reply: Reply | Stream = await asked.route.handler(request)
+                with only_compared():
+                    reply: Reply | Stream = await asked.route.handler(request)
         except Refusal as refusal:
             reply = refusal.reply()
         except LeftToLegacy as left:

@@ -11,7 +11,7 @@ from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import NativeRequest
 from native_routes.javascript.values import truthy
 from native_routes.reply import Refusal, Reply, json_reply
-from native_routes.request_body import read_json
+from native_routes.request_body import read_told_json
 
 
 class Context(Protocol):
@@ -36,7 +36,7 @@ async def write_file(request: NativeRequest) -> Reply:
     """Replace or create one file at the top of the home. Legacy: POST /api/config."""
     context: Context = request.context
     try:
-        name, content = _wanted(await read_json(request))
+        name, content = _wanted(await read_told_json(request))
         await asyncio.to_thread(save_file, context.home_path, name, content)
     except (ValueError, TypeError, OSError) as error:
         context.daemon_log.error("api", "Error saving config file", error)
@@ -59,4 +59,6 @@ def _wanted(body: Any) -> tuple[str, str]:
         raise TypeError("the file's name is no text")
     if not name.endswith(SUFFIXES):
         raise Refusal(400, "Invalid file type")
+    if "\0" in name:
+        raise TypeError("the file's name has a null byte")
     return name, content

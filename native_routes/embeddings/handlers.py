@@ -7,6 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
+from native_routes.daemon_log import DaemonLog
 from native_routes.database import DatabaseError
 from native_routes.declaration import NativeRequest
 from native_routes.embeddings.health_report import checks, report
@@ -33,6 +34,8 @@ class Context(Protocol):
     def config(self) -> Callable[[], Awaitable[MemoryConfig]]: ...
     @property
     def environment(self) -> Mapping[str, str]: ...
+    @property
+    def daemon_log(self) -> DaemonLog: ...
     async def borrow(self, target: bytes) -> Mapping[str, Any] | None: ...
 
 

@@ -64,7 +64,7 @@ def to_text(value: Any) -> str:
 
 
 class UnbindableError(TypeError):
-    """A value that SQLite has no form for: a list or an object."""
+    """A value that SQLite has no form for: a list or an object. The message is Bun's, as legacy logs it."""
 
 
 def shown(value: Any) -> str:
@@ -82,7 +82,7 @@ def shown(value: Any) -> str:
 def bindable(value: Any) -> SqlValue:
     """As bun:sqlite binds it: whole numbers as INTEGER while they are exact, others as REAL. Raises UnbindableError."""
     if isinstance(value, list | dict):
-        raise UnbindableError(f"expected text, a number, a boolean or null, got {type(value).__name__}")
+        raise UnbindableError("Binding expected string, TypedArray, boolean, number, bigint or null")
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float) and value.is_integer() and abs(value) <= _SAFE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -39,9 +40,14 @@ async def list_entries(request: NativeRequest) -> Reply:
         limit=parse_int(limit) if limit else DEFAULT_LIMIT,
         level=query_parameter(target, "level"),
         category=query_parameter(target, "category"),
-        since_ms=parse_date(since) if since else None,
+        since_ms=_time_ms(since) if since else None,
     )
     return await asyncio.to_thread(_listing, context.logs_path, wanted)
+
+
+def _time_ms(text: str) -> float:
+    ms = parse_date(text)
+    return math.nan if ms is None else ms
 
 
 def _listing(folder: Path, wanted: LogQuery) -> Reply:

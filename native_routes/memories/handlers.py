@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final, Protocol
 
+from native_routes.daemon_log import DaemonLog
 from native_routes.database import Connection, DatabaseError, StatementError
 from native_routes.declaration import NativeRequest
 from native_routes.javascript.coercion import optional_positive_integer
@@ -35,6 +36,8 @@ class Context(Protocol):
     def reader(self) -> Reader: ...
     @property
     def clock(self) -> Clock: ...
+    @property
+    def daemon_log(self) -> DaemonLog: ...
 
 
 async def list_memories(request: NativeRequest) -> Reply:
@@ -45,7 +48,8 @@ async def list_memories(request: NativeRequest) -> Reply:
     limit, offset = _number(request, "limit", "100"), _number(request, "offset", "0")
     try:
         body = await _list_body(_context(request).reader, limit, offset)
-    except DatabaseError:
+    except DatabaseError as error:
+        _context(request).daemon_log.error("memory", "Error loading memories", error)
         return json_reply(UNLISTED)
     return Reply(200, body, JSON)
 
@@ -62,7 +66,8 @@ async def show_timeline(request: NativeRequest) -> Reply:
     now_ms = context.clock.now_ms()
     try:
         return json_reply(await context.reader.run(read_timeline, now_ms))
-    except (DatabaseError, TypeError):  # TypeError: bytes where the timeline counts texts
+    except (DatabaseError, TypeError) as error:  # TypeError: bytes where the timeline counts texts
+        context.daemon_log.error("memory", "Error building memory timeline", error)
         return json_reply(unbuilt_timeline(now_ms), 500)
 
 

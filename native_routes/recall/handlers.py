@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, Protocol
 
+from native_routes.daemon_log import DaemonLog
 from native_routes.database import DatabaseError
 from native_routes.declaration import NativeRequest
 from native_routes.javascript.json_text import parse_json
@@ -45,6 +46,8 @@ class Context(Protocol):
     def vectors(self) -> VectorSearch: ...
     @property
     def searcher(self) -> Searcher: ...
+    @property
+    def daemon_log(self) -> DaemonLog: ...
 
 
 async def recall(request: NativeRequest) -> Reply:
@@ -60,8 +63,8 @@ async def recall(request: NativeRequest) -> Reply:
         wanted = read_recall(body, _field(request, b"x-signet-agent-id"))
     except QueryNotTextError:
         return text_reply("Internal Server Error", 500)  # legacy throws before it begins to search
-    except (UnusableFilterError, TypeError):
-        return json_reply(FAILED, 500)
+    except (UnusableFilterError, TypeError) as error:
+        return _recall_failed(_context(request), error)
     return await _recall(_context(request), wanted)
 
 
@@ -92,9 +95,14 @@ async def _recall(context: Context, wanted: RecallRequest) -> Reply:
         asked = Asked(wanted, config, vector, context.clock.now_ms(), keywords)
         search = partial(context.searcher.search, asked)
         found = await context.vectors.run(vector, config.search.top_k, search)
-    except DatabaseError:
-        return json_reply(FAILED, 500)
+    except DatabaseError as error:
+        return _recall_failed(context, error)
     return json_reply(found)
+
+
+def _recall_failed(context: Context, error: Exception) -> Reply:
+    context.daemon_log.error("memory", "Recall failed", error)
+    return json_reply(FAILED, 500)
 
 
 async def _keywords(context: Context, wanted: RecallRequest, config: MemoryConfig) -> Scored:
@@ -129,7 +137,8 @@ async def search(request: NativeRequest) -> Reply:
             )
         else:
             found = await context.reader.run(search_keywords, wanted, now_ms, words)
-    except DatabaseError:
+    except DatabaseError as error:
+        context.daemon_log.error("memory", "Error searching memories", error)
         return json_reply({"results": [], "error": "Search failed"})
     return json_reply({"results": found})
 
@@ -149,7 +158,8 @@ async def similar(request: NativeRequest) -> Reply:
         type_ = query_parameter(target, "type") or None
         load = partial(load_similar, memory=memory, type_=type_, count=count)
         found = await context.vectors.run(anchor, count + 1, load)
-    except (DatabaseError, TypeError, ValueError):  # TypeError: tags that are stored as bytes
+    except (DatabaseError, TypeError, ValueError) as error:  # TypeError: tags that are stored as bytes
+        context.daemon_log.error("memory", "Similarity search failed", error)
         return json_reply(SIMILAR_FAILED, 500)
     return json_reply({"results": found})
 

@@ -31,7 +31,17 @@ from native_routes.searching.vectors import Neighbour
 from native_routes.searching.word_index import WordIndex
 
 DEFAULT_LIMIT: Final = 10
+TOLD: Final = {
+    "keywords": "FTS search failed, continuing with vector only",
+    "graph": "Graph boost failed (non-fatal)",
+    "traversal": "KA traversal boost failed (non-fatal)",
+    "reranker": "Reranker failed (non-fatal)",
+    "rationales": "Rationale linking failed (non-fatal)",
+}
+"""Step -> what Signet's log says when it fails; it says nothing of others."""
 T = TypeVar("T")
+Tell = Callable[[str, str], None]
+"""Takes a message of TOLD and the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +67,8 @@ class Asked:
 class Searcher:
     """Runs searches on the one thread of VectorSearch. One for the process."""
 
-    def __init__(self, tracker: AccessTracker | None = None) -> None:
-        """Without a tracker accesses are not counted, as in shadow."""
+    def __init__(self, tracker: AccessTracker | None = None, tell: Tell = lambda message, error: None) -> None:
+        """Without a tracker accesses are not counted, as in shadow. `tell` is called on the searches' thread."""
         self.failed_steps: Counter[str] = Counter()
         self.last_failure: str | None = None
         self.last_walk: Walk | None = None
@@ -67,6 +77,7 @@ class Searcher:
         self._mentions = KnownMentions()
         self._attributes = KnownAttributes()
         self._tracker = tracker
+        self._tell = tell
 
     def search(self, asked: Asked, connection: Connection, nearest: Sequence[Neighbour]) -> dict[str, Any]:
         """The body of the reply. Raises DatabaseError only when nothing can be read, or time is over."""
@@ -154,6 +165,8 @@ class Searcher:
     def note_failure(self, step: str, error: Exception) -> None:
         self.failed_steps[step] += 1
         self.last_failure = f"{step}: {error}"
+        if step in TOLD:
+            self._tell(TOLD[step], str(error))
 
 
 def _sql_now(now_ms: int) -> str:

@@ -24,8 +24,17 @@ from native_routes.declaration import LeftToLegacy
 from native_routes.javascript.json_bytes import stringify_utf8
 from native_routes.javascript.primitives import trim
 from native_routes.memory_config import OLLAMA_URL, OPENAI_URL, EmbeddingConfig
+from native_routes.searching.embedding_failures import NO_KEY, EmbeddingError, Tell, failed, refused
+from native_routes.searching.fetch_address import fetch_address
 from native_routes.searching.json_post import JsonPoster, PostError, bearer
-from native_routes.searching.vector_reply import ollama_vector, openai_vector, read_vector
+from native_routes.searching.service_reply import TIMED_OUT, not_json
+from native_routes.searching.vector_reply import (
+    ArrayLengthError,
+    NoVectorError,
+    ollama_vector,
+    openai_vector,
+    read_vector,
+)
 
 if TYPE_CHECKING:
     from native_routes.searching.local_model import LocalModel
@@ -69,10 +78,6 @@ class EmbedderStatus:
     answered_by: str | None = None
 
 
-class EmbeddingError(Exception):
-    """No vector came; the message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Request:
     url: str
@@ -92,10 +97,12 @@ class Embedder:
         local_model: LocalModel | None = None,
         legacy_answers: Callable[[], bool] = lambda: False,
         cached_vectors: int = CACHED_VECTORS,
+        tell: Tell = lambda message, data: None,
     ) -> None:
         """`resolve_secret` turns `$secret:NAME` and `op://...` into a key; without it such a key is a failure.
 
-        `local_model` is closed with this. `legacy_answers`: whether a request may be left to legacy now.
+        `local_model` is closed with this. `legacy_answers`: whether a request may be left to legacy now. `tell` writes
+        a warning into Signet's log, as legacy does for each failure.
         """
         self._poster = JsonPoster()
         self._environment_key = openai_api_key
@@ -103,6 +110,7 @@ class Embedder:
         self._local_model = local_model
         self._legacy_answers = legacy_answers
         self._cached_vectors = cached_vectors
+        self._tell = tell
         self._config: EmbeddingConfig | None = None
         self._cache: OrderedDict[str, tuple[float, Vector]] = OrderedDict()
         self._asking: set[asyncio.Task[Vector | None]] = set()  # for whom a vector of earlier has stood in
@@ -135,6 +143,8 @@ class Embedder:
             vector = await self._ask(text, config)
         except EmbeddingError as error:
             self._fail(config, str(error))
+            if error.entry is not None:
+                self._tell(*error.entry)
             return None
         self._note(config, EmbedderState.READY)
         return vector
@@ -184,37 +194,42 @@ class Embedder:
 
     async def _ask(self, text: str, config: EmbeddingConfig) -> Vector:
         if config.provider == "native" and self._local_model is not None:
-            return await self._ask_local_model(text, self._local_model)
-        return await self._ask_service(await self._request(text, config))
+            return await self._ask_local_model(text, config, self._local_model)
+        return await self._ask_service(await self._request(text, config), config)
 
-    async def _ask_local_model(self, text: str, model: LocalModel) -> Vector:
+    async def _ask_local_model(self, text: str, config: EmbeddingConfig, model: LocalModel) -> Vector:
         """Legacy: what its model cannot do, an Ollama does."""
         vector = await model.embed(text, TIMEOUT_S)
         if vector is not None:
             self._answered_by = LOCAL_MODEL
             return vector
         try:
-            return await self._ask_service(_ollama(OLLAMA_URL, FALLBACK_MODEL, text))
+            return await self._ask_service(_ollama(OLLAMA_URL, FALLBACK_MODEL, text), config)
         except EmbeddingError as error:
             raise EmbeddingError(f"no local model: {model.status.problem}; {error}") from error
 
-    async def _ask_service(self, request: _Request) -> Vector:
+    async def _ask_service(self, request: _Request, config: EmbeddingConfig) -> Vector:
         try:
             status, body = await self._poster.post(request.url, request.body, request.fields, TIMEOUT_S)
         except TimeoutError as error:
-            raise EmbeddingError(f"{request.url} did not answer within {TIMEOUT_S:g} s") from error
+            problem = f"{request.url} did not answer within {TIMEOUT_S:g} s"
+            raise EmbeddingError(problem, failed(config, TIMED_OUT)) from error
         except PostError as error:
-            raise EmbeddingError(f"{request.url}: {error}") from error
+            raise EmbeddingError(f"{request.url}: {error}", failed(config, error.told)) from error
         if not 200 <= status < 300:
-            raise EmbeddingError(f"{request.url} answered {status}")
+            raise EmbeddingError(f"{request.url} answered {status}", refused(config, status))
         try:
             if len(body) < READ_AT_ONCE_BYTES:
                 vector = read_vector(body, request.find)
             else:
                 vector = await asyncio.to_thread(read_vector, body, request.find)
         except (ValueError, RecursionError) as error:
-            raise EmbeddingError(f"{request.url} answered something that is no vector: {error}") from error
-        self._answered_by = urlsplit(request.url).netloc.rpartition("@")[2]
+            problem = f"{request.url} answered something that is no vector: {error}"
+            if isinstance(error, NoVectorError):
+                raise EmbeddingError(problem) from error
+            told = str(error) if isinstance(error, ArrayLengthError) else await asyncio.to_thread(not_json, body)
+            raise EmbeddingError(problem, failed(config, told)) from error
+        self._answered_by = urlsplit(fetch_address(request.url)).netloc.rpartition("@")[2]
         return vector
 
     async def _request(self, text: str, config: EmbeddingConfig) -> _Request:
@@ -227,7 +242,8 @@ class Embedder:
         if config.provider == "openai":
             base = trim(base) or OPENAI_URL
         if not key and _host(base) == "api.openai.com":
-            raise EmbeddingError("api.openai.com needs an API key: set embedding.api_key or OPENAI_API_KEY")
+            problem = "api.openai.com needs an API key: set embedding.api_key or OPENAI_API_KEY"
+            raise EmbeddingError(problem, (NO_KEY, None))
         fields = bearer(key) if key else {}
         return _Request(
             f"{_base(base)}/embeddings", _json({"model": config.model, "input": text}), fields, openai_vector
@@ -241,7 +257,10 @@ class Embedder:
         if key.startswith(("$secret:", "op://")):
             if self._resolve_secret is None:
                 raise EmbeddingError("embedding.api_key names a stored secret, which only legacy can read yet")
-            return await self._resolve_secret(key)
+            try:
+                return await self._resolve_secret(key)
+            except EmbeddingError as error:
+                raise EmbeddingError(f"embedding.api_key: {error}", failed(config, str(error))) from error
         return key or self._environment_key
 
     def _note(self, config: EmbeddingConfig, state: EmbedderState, problem: str | None = None) -> None:

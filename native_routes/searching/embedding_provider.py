@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Protocol
 
+from native_routes.daemon_log import DaemonLog
 from native_routes.javascript.dates import iso_text, parse_date
 from native_routes.javascript.primitives import Undefined, stringify, trim, undefined
 from native_routes.javascript.values import shown, truthy
 from native_routes.memory_config import OPENAI_URL, EmbeddingConfig
 from native_routes.outside import Clock
 from native_routes.searching import service_reply
+from native_routes.searching.embedding_failures import Tell, failed, refused
 from native_routes.searching.json_post import bearer
 from native_routes.searching.service_reply import ServiceError
 from native_routes.searching.vector_reply import openai_vector
@@ -67,6 +70,8 @@ class ProviderContext(Protocol):
     def clock(self) -> Clock: ...
     @property
     def environment(self) -> Mapping[str, str]: ...
+    @property
+    def daemon_log(self) -> DaemonLog: ...
 
 
 class EmbeddingProvider:
@@ -109,7 +114,8 @@ class EmbeddingProvider:
         asked_at_ms = context.clock.now_ms()
         unknown = ProviderStatus(config.provider, config.model, _base_url(config), False, iso_text(asked_at_ms))
         try:
-            status = await _asked(unknown, config, context.environment.get("OPENAI_API_KEY", ""))
+            tell = partial(context.daemon_log.warn, "embedding")
+            status = await _asked(unknown, config, context.environment.get("OPENAI_API_KEY", ""), tell)
         except ServiceError as error:
             status = replace(unknown, error=str(error))
         if not only_legacy_knows(config):  # legacy may tell better the next time
@@ -117,7 +123,7 @@ class EmbeddingProvider:
         return status
 
 
-async def _asked(unknown: ProviderStatus, config: EmbeddingConfig, environment_key: str) -> ProviderStatus:
+async def _asked(unknown: ProviderStatus, config: EmbeddingConfig, environment_key: str, tell: Tell) -> ProviderStatus:
     """Raises ServiceError."""
     if config.provider == "none":
         return replace(unknown, error=SWITCHED_OFF)
@@ -128,7 +134,7 @@ async def _asked(unknown: ProviderStatus, config: EmbeddingConfig, environment_k
     key = _api_key(config) or environment_key
     if not key:
         return replace(unknown, error="Missing OpenAI API key")
-    return await _openai(unknown, config, key)
+    return await _openai(unknown, config, key, tell)
 
 
 def _api_key(config: EmbeddingConfig) -> str:
@@ -191,8 +197,8 @@ async def _fallback(unknown: ProviderStatus) -> ProviderStatus:
     return replace(unknown, error=error)
 
 
-async def _openai(unknown: ProviderStatus, config: EmbeddingConfig, key: str) -> ProviderStatus:
-    """One real embedding. Any failure is told in the same words."""
+async def _openai(unknown: ProviderStatus, config: EmbeddingConfig, key: str, tell: Tell) -> ProviderStatus:
+    """One real embedding. Any failure is answered in the same words; the log says more."""
     url = f"{_base_url(config).removesuffix('/')}/embeddings"
     body = stringify({"model": config.model, "input": "test"})
     vector = None
@@ -200,8 +206,10 @@ async def _openai(unknown: ProviderStatus, config: EmbeddingConfig, key: str) ->
         reply = await service_reply.post(url, body.encode(), bearer(key), EMBED_WITHIN_S)
         if reply.is_success:
             vector = openai_vector(reply.json())
-    except ServiceError:
-        vector = None
+        else:
+            tell(*refused(config, reply.status))
+    except ServiceError as error:
+        tell(*failed(config, str(error)))
     if not truthy(vector):
         return replace(unknown, error="Failed to generate test embedding")
     return replace(unknown, available=True, dimensions=service_reply.length(vector))

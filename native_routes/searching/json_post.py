@@ -16,6 +16,7 @@ import httptools
 import httpx
 
 from native_routes.searching.fetch_address import fetch_address
+from native_routes.searching.service_reply import CUT_SHORT, INVALID, told_by_fetch, unreachable
 
 IDLE_S: Final = 4.0  # Ollama and Bun close idle connections after five seconds or more
 IDLE_CONNECTIONS: Final = 32  # for each address
@@ -26,7 +27,11 @@ _REDIRECTS: Final = frozenset({301, 302, 303}) | _KEEPING
 
 
 class PostError(Exception):
-    """No whole reply came; the message says why and to whom."""
+    """No whole reply came; the message says why and to whom, `told` what Bun's fetch says then."""
+
+    def __init__(self, problem: str, told: str | None = None) -> None:
+        super().__init__(problem)
+        self.told = problem if told is None else told
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -106,7 +111,7 @@ class _Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(PostError("the connection ended before the reply did"))
+        self._fail(PostError("the connection ended before the reply did", CUT_SHORT))
         self._transport = None
 
     def _fail(self, error: PostError) -> None:
@@ -155,10 +160,10 @@ class JsonPoster:
         try:
             url = fetch_address(url)
         except ValueError as error:
-            raise PostError(f"{url!r} is no address: {error}") from error
+            raise PostError(f"{url!r} is no address: {error}", INVALID) from error
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise PostError(f"{url!r} is no address: expected http://host or https://host")
+            raise PostError(f"{url!r} is no address: expected http://host or https://host", INVALID)
         async with asyncio.timeout(timeout_s):
             if parts.scheme == "https":
                 return await self._ask("POST", url, body, fields)
@@ -230,7 +235,7 @@ class JsonPoster:
         try:
             reply = await self._client.request(method, url, content=body, headers=dict(fields))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise PostError(f"{type(error).__name__}: {error}") from error
+            raise PostError(f"{type(error).__name__}: {error}", told_by_fetch(url, error)) from error
         return reply.status_code, reply.content
 
 
@@ -238,9 +243,10 @@ async def _connect(address: tuple[str, int]) -> _Connection:
     try:
         created: tuple[Any, _Connection] = await asyncio.get_running_loop().create_connection(_Connection, *address)
     except OSError as error:
-        raise PostError(f"nothing listens on {address[0]}:{address[1]}: {error.strerror or error}") from error
+        problem = f"nothing listens on {address[0]}:{address[1]}: {error.strerror or error}"
+        raise PostError(problem, unreachable(address[0], error)) from error
     except UnicodeError as error:
-        raise PostError(f"{address[0]} is no host name: {error}") from error
+        raise PostError(f"{address[0]} is no host name: {error}", INVALID) from error
     return created[1]
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from native_routes.searching.embedders import EmbedderState, EmbeddingError
+from native_routes.searching.embedders import EmbedderState
+from native_routes.searching.embedding_failures import EmbeddingError
 from native_routes.searching.onnx_encoder import MODEL_FILE, AbsentError, EncoderError, OnnxEncoder, Stop
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ UNREACHABLE: Final = "Unable to connect. Is the computer able to access the url?
 INVALID: Final = "fetch() URL is invalid"
 _MORE: Final = ". For more information, pass `verbose: true` in the second argument to fetch()"
 CUT_SHORT: Final = f"The socket connection was closed unexpectedly{_MORE}"
+TIMED_OUT: Final = "The operation timed out."
 TOO_MANY_REDIRECTS: Final = f"The response redirected too many times{_MORE}"
 
 
@@ -40,12 +41,16 @@ class ServiceReply:
 
     def json(self) -> Any:
         """Raises ServiceError."""
-        text = body_text(self.body)
         try:
-            return parse_json(text)
+            return parse_json(body_text(self.body))
         except (ValueError, RecursionError) as error:
-            problem = json_problem(text) if text else "Unexpected end of JSON input"
-            raise ServiceError(problem or str(error)) from error
+            raise ServiceError(not_json(self.body) or str(error)) from error
+
+
+def not_json(body: bytes) -> str:
+    """What Bun says of a reply that it cannot parse; "" for one that it can."""
+    text = body_text(body)
+    return (json_problem(text) or "") if text else "Unexpected end of JSON input"
 
 
 async def get(url: str, within_s: float) -> ServiceReply:
@@ -78,9 +83,9 @@ async def _ask(method: str, url: str, body: bytes | None, fields: Mapping[str, s
             async with client, client.stream(method, url, content=body, headers=sent) as reply:
                 return ServiceReply(reply.status_code, await _whole(reply))
     except TimeoutError as error:
-        raise ServiceError("The operation timed out.") from error
+        raise ServiceError(TIMED_OUT) from error
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise ServiceError(_problem(url, error)) from error
+        raise ServiceError(told_by_fetch(url, error)) from error
 
 
 def _client() -> httpx.AsyncClient:
@@ -96,7 +101,8 @@ async def _whole(reply: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _problem(url: str, error: Exception) -> str:
+def told_by_fetch(url: str, error: Exception) -> str:
+    """Why no reply came, as Bun's fetch says it."""
     if isinstance(error, httpx.UnsupportedProtocol):
         return "protocol must be http:, https: or s3:" if "://" in url else INVALID
     if isinstance(error, httpx.TooManyRedirects):
@@ -104,11 +110,12 @@ def _problem(url: str, error: Exception) -> str:
     if isinstance(error, httpx.DecodingError):
         return f'ZlibError fetching "{url}"{_MORE}'
     if isinstance(error, httpx.ConnectError):
-        return f"getaddrinfo ENOTFOUND {httpx.URL(url).host}" if _is_unknown_host(error) else UNREACHABLE
+        return unreachable(httpx.URL(url).host, error)
     return CUT_SHORT if isinstance(error, httpx.HTTPError) else INVALID
 
 
-def _is_unknown_host(error: BaseException | None) -> bool:
+def unreachable(host: str, error: BaseException | None) -> str:
+    """Nobody there, or no such name."""
     while error is not None and not isinstance(error, socket.gaierror):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return UNREACHABLE if error is None else f"getaddrinfo ENOTFOUND {host}"

@@ -15,7 +15,16 @@ from native_routes.javascript.values import to_number, truthy
 from native_routes.request_body import body_text
 
 MOST_DIMENSIONS: Final = 65_536
+LARGEST_EXACT: Final = 2**53 - 1
 LONGEST_ARRAY: Final = 2**32  # beyond it JavaScript makes none
+
+
+class NoVectorError(ValueError):
+    """The reply is JSON, and has no vector where it belongs."""
+
+
+class ArrayLengthError(ValueError):
+    """A number that no array can have as its length; the message is that of legacy's engine."""
 
 
 def ollama_vector(reply: Any) -> Any:
@@ -32,11 +41,11 @@ def openai_vector(reply: Any) -> Any:
 def read_vector(body: bytes, find: Callable[[Any], Any]) -> NDArray[np.float32]:
     """The numbers in a reply, where `find` looks for them; zeros, or nothing, for what is no list.
 
-    Raises ValueError when there is no vector.
+    Raises NoVectorError where there is nothing, ArrayLengthError, and ValueError for what is no JSON.
     """
     values = find(_parsed(body))
     if not truthy(values):
-        raise ValueError("expected a list of numbers")
+        raise NoVectorError("expected a list of numbers")
     if not isinstance(values, list | dict):
         return np.zeros(_length(values), dtype=np.float32)
     numbers = values if isinstance(values, list) else _items(values)
@@ -56,12 +65,16 @@ def _parsed(body: bytes) -> Any:
 
 
 def _length(value: Any) -> int:
-    """Of an array made from `value`, 0 also where it is too long to be any vector's. Raises ValueError."""
+    """Of an array made from `value`, 0 also where it is too long to be any vector's. Raises ArrayLengthError."""
     number = to_number(value)
     if number != number:  # NaN
         return 0
-    if not -1 < number < LONGEST_ARRAY:
-        raise ValueError(f"{value!r} is no length of a vector")
+    if number <= -1:
+        raise ArrayLengthError("length cannot be negative")
+    if number > LARGEST_EXACT:
+        raise ArrayLengthError("length larger than (2 ** 53) - 1")
+    if number >= LONGEST_ARRAY:
+        raise ArrayLengthError("Out of memory")
     return int(number) if number <= MOST_DIMENSIONS else 0
 
 

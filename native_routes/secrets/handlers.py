@@ -10,11 +10,10 @@ from typing import Any, Protocol, TypeVar
 
 from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import NativeRequest
-from native_routes.javascript.json_problem import json_problem
 from native_routes.javascript.values import to_text, truthy, well_formed
 from native_routes.outside import Clock, now_text
 from native_routes.reply import Refusal, Reply, json_reply
-from native_routes.request_body import body_text, read_json
+from native_routes.request_body import read_told_json
 from native_routes.secrets.opening import SecretError, open_secret
 from native_routes.secrets.running import CommandError, Limits, run_command
 from native_routes.secrets.sealing import UnsealError, machine_key, seal
@@ -53,19 +52,18 @@ async def list_secrets(request: NativeRequest) -> Reply:
 async def put_secret(request: NativeRequest) -> Reply:
     """Store or replace one. Legacy: POST /api/secrets/:name. Differs: the file is written whole, and one at a time."""
     context: Context = request.context
-    name, value = request.params["name"], await _value(request)
-    if not isinstance(value, str) or not value:
-        raise Refusal(400, "value is required")
+    name = request.params["name"]
+    value = await _value(request, name)
     if not NAME.fullmatch(name):
-        raise Refusal(400, f"Invalid secret name '{name}'. Use letters, digits, and underscores only.")
+        wanted = "Use letters, digits, and underscores only."
+        raise _not_stored(context, name, SecretError(f"Invalid secret name '{name}'. {wanted}"))
     try:
         key = await asyncio.to_thread(machine_key, context.environment)
         sealed, now = seal(value, key), now_text(context.clock)
         async with context.secrets_lock:
             await _with_store(context, lambda store: store.put(name, sealed, now))
     except (StoreError, OSError) as error:
-        context.daemon_log.error("secrets", "Failed to store secret", error, {"name": name})
-        raise Refusal(400, str(error)) from error
+        raise _not_stored(context, name, error) from error
     context.daemon_log.info("secrets", "Secret stored", {"name": name})
     return json_reply({"success": True, "name": name})
 
@@ -95,7 +93,7 @@ async def remove_secret(request: NativeRequest) -> Reply:
 
 async def run_with_secrets(request: NativeRequest) -> Reply:
     """Run a command with the secrets that the body names. Legacy: POST /api/secrets/exec."""
-    asked = await _asked(request)
+    asked = await _asked(request, None)
     if not asked.secrets:
         raise Refusal(400, "secrets map is required")
     return await _run(request.context, asked, {"secretCount": len(asked.secrets)}, None)
@@ -104,7 +102,7 @@ async def run_with_secrets(request: NativeRequest) -> Reply:
 async def run_with_secret(request: NativeRequest) -> Reply:
     """Run a command with one secret, under its own name or as the body says. Legacy: POST /api/secrets/:name/exec."""
     name = request.params["name"]
-    asked = await _asked(request, {name: name})
+    asked = await _asked(request, {"name": name}, {name: name})
     return await _run(request.context, asked, {"name": name}, {"name": name})
 
 
@@ -114,10 +112,16 @@ class _Asked:
     secrets: Mapping[str, Any]  # name of the variable -> name of the secret
 
 
-async def _asked(request: NativeRequest, usual: Mapping[str, Any] | None = None) -> _Asked:
-    body = await _body(request, 500)
-    if body is None:
-        raise Refusal(500, "null is not an object (evaluating 'body.command')")
+async def _asked(
+    request: NativeRequest, failed: Mapping[str, Any] | None, usual: Mapping[str, Any] | None = None
+) -> _Asked:
+    """`failed` goes into the log with what is no request."""
+    try:
+        body = await read_told_json(request)
+        if body is None:
+            raise TypeError("null is not an object (evaluating 'body.command')")
+    except (ValueError, TypeError) as error:
+        raise _not_run(request.context, error, failed) from error
     fields = body if isinstance(body, dict) else {}
     if not truthy(fields.get("command")):
         raise Refusal(400, "command is required")
@@ -140,11 +144,15 @@ async def _run(context: Context, asked: _Asked, done: Mapping[str, Any], failed:
             limits=context.command_limits,
         )
     except (SecretError, StoreError, UnsealError, CommandError, OSError) as error:
-        context.daemon_log.error("secrets", "exec_with_secrets failed", error, failed)
-        raise Refusal(500, str(error)) from error
+        raise _not_run(context, error, failed) from error
     context.daemon_log.info("secrets", "exec_with_secrets completed", {**done, "code": outcome.code})
     shown = {"stdout": outcome.stdout, "stderr": outcome.stderr, "code": outcome.code}
     return await asyncio.to_thread(json_reply, shown)
+
+
+def _not_run(context: Context, error: Exception, failed: Mapping[str, Any] | None) -> Refusal:
+    context.daemon_log.error("secrets", "exec_with_secrets failed", error, failed)
+    return Refusal(500, str(error))
 
 
 def _resolve(store: SecretsFile, key: bytes, names: Mapping[str, Any]) -> dict[str, str]:
@@ -152,20 +160,23 @@ def _resolve(store: SecretsFile, key: bytes, names: Mapping[str, Any]) -> dict[s
     return {variable: open_secret(store, key, name) for variable, name in names.items()}
 
 
-async def _body(request: NativeRequest, status: int) -> Any:
-    """Refuses with `status` what is no JSON, in legacy's words."""
+async def _value(request: NativeRequest, name: str) -> str:
+    """What is to be stored under `name`. Refuses what is no text, and what is empty."""
     try:
-        return await read_json(request)
-    except ValueError as error:
-        problem = json_problem(body_text(await request.body()))
-        raise Refusal(status, problem or f"JSON Parse error: {error}") from error  # too deep for us
+        body = await read_told_json(request)
+        if body is None:
+            raise TypeError("null is not an object (evaluating 'body.value')")
+    except (ValueError, TypeError) as error:
+        raise _not_stored(request.context, name, error) from error
+    value = body.get("value") if isinstance(body, dict) else None
+    if not isinstance(value, str) or not value:
+        raise Refusal(400, "value is required")
+    return value
 
 
-async def _value(request: NativeRequest) -> Any:
-    body = await _body(request, 400)
-    if body is None:
-        raise Refusal(400, "null is not an object (evaluating 'body.value')")
-    return body.get("value") if isinstance(body, dict) else None
+def _not_stored(context: Context, name: str, error: Exception) -> Refusal:
+    context.daemon_log.error("secrets", "Failed to store secret", error, {"name": name})
+    return Refusal(400, str(error))
 
 
 def _own_entries(value: Any) -> dict[str, Any]:

@@ -26,10 +26,14 @@ class SecretError(Exception):
     """A secret cannot be had; the message is legacy's."""
 
 
+class UnnamedSecretError(SecretError, TypeError):
+    """What should name a secret is no text."""
+
+
 def open_secret(store: SecretsFile, key: bytes, name: Any) -> str:
     """Raises SecretError, StoreError, UnsealError; LeftToLegacy for an item that 1Password would have to tell."""
     if not isinstance(name, str):
-        raise SecretError(NULL_NAME if name is None else NO_TEXT)
+        raise UnnamedSecretError(NULL_NAME if name is None else NO_TEXT)
     if name.startswith(REFERENCE):
         if store.holds(REFERENCE_TOKEN):
             raise LeftToLegacy

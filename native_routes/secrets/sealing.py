@@ -20,6 +20,7 @@ import nacl.secret
 
 from native_routes.javascript.primitives import trim
 from native_routes.javascript.values import well_formed
+from native_routes.request_body import body_text
 
 MACHINE_ID_PATHS: Final = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 _CONTEXT: Final = "signet:secrets:"
@@ -52,7 +53,7 @@ def unseal(sealed: Any, key: bytes) -> str:
         text: bytes = nacl.secret.SecretBox(key).decrypt(octets)
     except nacl.exceptions.CryptoError:
         raise UnsealError("wrong secret key for the given ciphertext") from None
-    return text.decode("utf-8", "replace")
+    return body_text(text)  # a byte order mark is dropped here too
 
 
 def _octets(sealed: str) -> bytes:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 from pathlib import Path
 from typing import Any, Final
 
+from native_routes.javascript.file_problem import file_problem
 from native_routes.javascript.json_text import parse_json
 from native_routes.javascript.primitives import stringify, undefined
 from native_routes.request_body import body_text
@@ -26,12 +26,12 @@ INHERITED: Final = frozenset({
 _INDENT: Final = "  "
 
 
-class StoreError(Exception):
+class StoreError(TypeError):
     """The file is JSON of another shape; the message is the JavaScript engine's, as legacy repeats it."""
 
 
 class SecretsFile:
-    """One reading of the file. Everything here blocks on the disk and raises OSError."""
+    """One reading of the file. Everything here blocks on the disk and raises OSError, in Bun's words."""
 
     def __init__(self, path: Path) -> None:
         """An unreadable or missing file holds nothing, as in legacy."""
@@ -39,14 +39,16 @@ class SecretsFile:
         self._content: Any = {"version": 1, "secrets": {}}
         self._is_damaged = False
         self._unread: OSError | None = None
+        text = ""
         try:
-            self._content = parse_json(body_text(path.read_bytes()))
+            text = body_text(path.read_bytes())
+            self._content = parse_json(text)
         except FileNotFoundError:
             return
         except OSError as error:
             self._unread = error
         except ValueError:
-            self._is_damaged = True
+            self._is_damaged = not text.isspace() and text != ""
 
     @classmethod
     def of(cls, home_path: Path) -> SecretsFile:
@@ -99,9 +101,19 @@ class SecretsFile:
 
         What could not be read at all is never replaced: the folder may allow what the file forbids.
         """
+        folder = self._path.parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(file_problem(error, "mkdir", folder)) from error
+        try:
+            self._replace()
+        except OSError as error:
+            raise OSError(file_problem(error, "open", self._path)) from error
+
+    def _replace(self) -> None:
         if self._unread is not None:
             raise self._unread
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._is_damaged:
             os.replace(self._path, self._aside())
         replace_file(self._path, pretty(self._content).encode(), mode=0o600)
@@ -119,7 +131,7 @@ def pretty(value: Any, margin: str = "") -> str:
     """`JSON.stringify(value, null, 2)`."""
     inner = margin + _INDENT
     if isinstance(value, dict) and value:
-        lines = [f"{inner}{json.dumps(key, ensure_ascii=False)}: {pretty(item, inner)}" for key, item in value.items()]
+        lines = [f"{inner}{stringify(key)}: {pretty(item, inner)}" for key, item in value.items()]
         return "{\n" + ",\n".join(lines) + f"\n{margin}}}"
     if isinstance(value, list) and value:
         return "[\n" + ",\n".join(inner + pretty(item, inner) for item in value) + f"\n{margin}]"

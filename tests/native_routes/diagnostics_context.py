@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from native_routes.analytics.usage import Usage
+from native_routes.daemon_log import DaemonLog
 from native_routes.database import Connection
 from native_routes.memory_config import MemoryConfig, MemoryConfigFile
 from native_routes.outside import BORROW_WITHIN_S
@@ -43,6 +44,9 @@ class Context:
     borrowed: list[bytes] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)  # set once something is borrowed
     silent: asyncio.Event | None = None  # until it is set nobody answers
+
+    def __post_init__(self) -> None:
+        self.daemon_log = DaemonLog(self.logs_path, self.clock)
 
     @property
     def logs_path(self) -> Path:

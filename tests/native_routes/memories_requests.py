@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from native_routes import GROUPS
+from native_routes.daemon_log import DaemonLog, Entry
 from native_routes.declaration import NativeRequest
 from native_routes.memories import handlers
 from native_routes.reader import Reader
@@ -31,10 +32,26 @@ class StoppedClock:
         return self.ms
 
 
+class Heard:
+    """Entries of a log since this began to listen."""
+
+    def __init__(self, log: DaemonLog) -> None:
+        self.entries: list[Entry] = []
+        log.listen(self.entries.append)
+
+    @property
+    def told(self) -> list[tuple[str, str, str]]:
+        """Level, category and message of each."""
+        return [(entry["level"], entry["category"], entry["message"]) for entry in self.entries]
+
+
 @dataclass
 class Context:
     reader: Reader
     clock: StoppedClock = field(default_factory=StoppedClock)
+
+    def __post_init__(self) -> None:
+        self.daemon_log = DaemonLog(self.reader.path.parent / "logs", self.clock)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import Handler, NativeRequest
 from native_routes.memory_config import EmbeddingConfig, MemoryConfig
 from native_routes.reader import Reader
@@ -32,6 +33,9 @@ class Context:
     tracker: AccessTracker
     settings: MemoryConfig = WORDS_ALONE
     clock: StoppedClock = field(default_factory=StoppedClock)
+
+    def __post_init__(self) -> None:
+        self.daemon_log = DaemonLog(self.reader.path.parent / "logs", self.clock)
 
     async def config(self) -> MemoryConfig:
         return self.settings
@@ -80,6 +84,7 @@ async def context_of(home: HomeDatabase, settings: MemoryConfig = WORDS_ALONE) -
         await context.vectors.close()
         await context.reader.close()
         await context.embedder.close()
+        await context.daemon_log.close()
 
 
 def ids(reply: Reply) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from native_routes.agent_yaml import AuthPolicy
+from native_routes.daemon_log import DaemonLog
 from native_routes.health.vitals import Vitals
 from native_routes.memory_config import MemoryConfig, MemoryConfigFile
 from native_routes.outside import BORROW_WITHIN_S
@@ -32,6 +33,9 @@ class Context:
     environment: dict[str, str] = field(default_factory=dict)
     clock: StoppedClock = field(default_factory=StoppedClock)
     borrowed: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.daemon_log = DaemonLog(self.home_path / ".daemon" / "logs", self.clock)
 
     @property
     def settings(self) -> Listening:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from native_routes.daemon_log import FILES_KEPT, DaemonLog
+from native_routes.database import StatementError
 from native_routes.log_entries import newest_first
 from native_routes.logs.handlers import CONNECTED, stream_entries
+from native_routes.only_compared import only_compared
 from native_routes.reply import Stream
 from tests.native_routes.asking import Head, StoppedClock, ask, value
 
@@ -84,6 +86,17 @@ async def test_bounds_and_filters_are_legacys(context: Context, query: str, foun
     assert await messages(context, query) == found
 
 
+async def test_null_is_in_the_way_of_a_time_and_of_the_order_also_when_the_time_is_none(context: Context) -> None:
+    """Legacy asks each entry for its time as soon as one is asked for, and null has none."""
+    context.logs_path.mkdir()
+    lines = ['{"timestamp":"2020-01-02","message":"b"}', "null", '{"timestamp":"2020-01-01","message":"a"}']
+    (context.logs_path / "signet-2020-01-01.log").write_text("\n".join(lines))
+
+    unfiltered = value(await ask(context, "GET", "/api/logs"))["logs"]
+    assert [entry and entry["message"] for entry in unfiltered] == ["b", None, "a"]
+    assert await messages(context, "?since=garbage") == ["a", "b"]
+
+
 async def test_what_is_no_entry_is_left_out(context: Context) -> None:
     context.logs_path.mkdir()
     (context.logs_path / "signet-2020-01-01.log").write_bytes(b'{"message":"a"}\nhalf {\n\n\xff\xfe\n{"message":"b"}')
@@ -97,7 +110,7 @@ async def test_without_a_folder_there_are_no_entries(context: Context) -> None:
 
 async def test_our_entries_are_in_the_file_and_read_back(context: Context) -> None:
     context.daemon_log.info("memory", "Memory saved", {"id": "m1", "pinned": False})
-    context.daemon_log.error("memory", "Recall failed", ValueError("why"))
+    context.daemon_log.error("memory", "Recall failed", StatementError("why"))
     await context.daemon_log.close()
 
     lines = (context.logs_path / "signet-2026-11-21.log").read_text().splitlines()
@@ -105,7 +118,7 @@ async def test_our_entries_are_in_the_file_and_read_back(context: Context) -> No
         '{"timestamp":"2026-11-21T04:06:40.000Z","level":"info","category":"memory","message":"Memory saved",'
         '"data":{"id":"m1","pinned":false}}'
     )
-    assert json.loads(lines[1])["error"] == {"name": "ValueError", "message": "why"}
+    assert json.loads(lines[1])["error"] == {"name": "SQLiteError", "message": "why"}
     assert await messages(context) == ["Memory saved", "Recall failed"]
 
 
@@ -172,3 +185,15 @@ async def test_lines_that_no_daemon_writes_are_shown_and_raise_nothing(context: 
 
     assert value(reply)["logs"] == [json.loads(line) for line in lines.split("\n")]
     assert (await ask(context, "GET", "/api/logs?level=warn&category=x&since=2020")).status == 200
+
+
+async def test_an_answer_that_is_only_compared_tells_nothing(context: Context) -> None:
+    entries: list[object] = []
+    context.daemon_log.listen(entries.append)
+    with only_compared():
+        context.daemon_log.error("memory", "told by legacy")
+    context.daemon_log.error("memory", "told by us")
+    await context.daemon_log.close()
+
+    assert await messages(context) == ["told by us"]
+    assert len(entries) == 1

@@ -19,7 +19,7 @@ from native_routes.memories.listing import page_body, rows_body
 from native_routes.query import Query
 from native_routes.reader import Reader
 from tests.native_routes.home_database import HomeDatabase, NotUtf8
-from tests.native_routes.memories_requests import Context, get
+from tests.native_routes.memories_requests import Context, Heard, get
 
 UNLISTED = b'{"memories":[],"stats":{"total":0,"withEmbeddings":0,"critical":0},"error":"Failed to load memories"}'
 
@@ -93,9 +93,12 @@ async def test_list_takes_limits_as_sqlite_takes_parsed_integers(
      "limit=-9223372036854775808", "limit=٣"],
 )  # fmt: skip
 async def test_list_answers_200_with_an_error_when_sqlite_refuses_a_limit(context: Context, query: str) -> None:
+    heard = Heard(context.daemon_log)
     reply = await get(context, "/api/memories?" + query)
     assert (reply.status, reply.body) == (200, UNLISTED)
     assert context.reader.failures == 0
+    assert heard.told == [("error", "memory", "Error loading memories")]
+    assert heard.entries[0]["error"] == {"name": "SQLiteError", "message": "datatype mismatch"}
 
 
 async def test_list_of_a_home_without_database_is_the_same_error(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from typing import TypeVar
 import pytest
 
 from native_routes.memory_config import EmbeddingConfig, MemoryConfig
+from native_routes.recall.search import Searcher
 from native_routes.reply import Reply
 from native_routes.searching import embedders, vectors
 from native_routes.searching.embedders import EmbedderState
 from native_routes.searching.vectors import VectorMode
 from tests.native_routes.loopback_embedder import LoopbackEmbedder, text_vector
+from tests.native_routes.memories_requests import Heard
 from tests.native_routes.recall_requests import Context, body, context_of, ids
 from tests.native_routes.vector_home import VectorHome
 
@@ -193,3 +195,18 @@ async def test_too_many_waiting_searches_are_refused(home: VectorHome, monkeypat
 
 def asking(service: LoopbackEmbedder) -> MemoryConfig:
     return replace(MemoryConfig.of({}), embedding=EmbeddingConfig(provider="ollama", model="m", base_url=service.url))
+
+
+async def test_what_fails_is_told_to_signets_log_as_legacy_tells_it(home: VectorHome) -> None:
+    told: list[tuple[str, str]] = []
+    async with context_of(home) as context:
+        context.searcher = Searcher(context.tracker, lambda message, error: told.append((message, error)))
+        heard = Heard(context.daemon_log)
+        assert ids(await context.recall("tea", type=["a"])) == []
+        assert (await context.recall("tea", tags=5)).status == 500
+        await context.search("/memory/search?q=a&limit=x")
+        await context.similar("/memory/similar?id=tea1")
+
+    not_bound = "Binding expected string, TypedArray, boolean, number, bigint or null"
+    assert told == [("FTS search failed, continuing with vector only", not_bound)]
+    assert heard.told == [("error", "memory", "Recall failed"), ("error", "memory", "Error searching memories")]

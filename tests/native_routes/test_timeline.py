@@ -11,7 +11,7 @@ import pytest
 
 from native_routes.reader import Reader
 from tests.native_routes.home_database import HomeDatabase
-from tests.native_routes.memories_requests import Context, get
+from tests.native_routes.memories_requests import Context, Heard, get
 
 TODAY = "2026-11-21T01:00:00.000Z"
 
@@ -179,5 +179,8 @@ async def test_bytes_outside_every_span_do_no_harm(home: HomeDatabase, context: 
 
 
 async def test_no_database_is_legacys_error(tmp_path: Path) -> None:
-    reply = await get(Context(Reader(tmp_path / "missing.db")), "/api/memory/timeline")
+    context = Context(Reader(tmp_path / "missing.db"))
+    heard = Heard(context.daemon_log)
+    reply = await get(context, "/api/memory/timeline")
     assert (reply.status, reply.body) == (500, FAILED)
+    assert heard.told == [("error", "memory", "Error building memory timeline")]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +58,36 @@ def test_a_new_text_takes_the_place_of_the_old_one_and_of_its_links(tmp_path: Pa
     assert (tmp_path / "file").read_bytes() == b"new"
     assert (tmp_path / "link").is_symlink()
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_is_no_file_is_written_into_and_keeps_its_name(tmp_path: Path) -> None:
+    """A configuration file may be a link to /dev/null; as root, a file would take the place of the device."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    with pytest.raises(OSError, match="No such device"):
+        replace_file(tmp_path / "link", b"nobody reads")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    replace_file(tmp_path / "link", b"new")
+    with pytest.raises(BlockingIOError):
+        replace_file(tmp_path / "link", b"x" * 1_000_000)
+    read = os.read(reader, 3)
+    os.close(reader)
+
+    assert read == b"new"
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path) -> None:
+    """Root may write any file, here as in legacy."""
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "file").chmod(0o444)
+    is_root = os.geteuid() == 0
+    with contextlib.nullcontext() if is_root else pytest.raises(PermissionError):
+        replace_file(tmp_path / "file", b"new")
+
+    assert (tmp_path / "file").read_bytes() == (b"new" if is_root else b"old")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 if __name__ == "__main__":

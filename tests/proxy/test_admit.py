@@ -312,6 +312,33 @@ def test_token_without_a_subject_counts_for_the_actor_field() -> None:
     assert passed(at, "POST", forget, ann, NOW_S, 1) == 0
 
 
+@pytest.mark.parametrize(
+    ("role", "named"), [(5.0, "5"), (None, "null"), (["admin"], "admin"), ({}, "[object Object]"), (True, "true")]
+)
+def test_role_that_is_no_text_has_no_permission_and_is_named_as_javascript_would(role: object, named: str) -> None:
+    raw = {"sub": 7.0, "role": role}
+    claims = Claims(sub=None, scope={}, role=role if isinstance(role, str) else None, iat=0, exp=math.inf, raw=raw)
+    request = head("POST", b"/api/memory/forget")
+    caller = replace(seen(edge("team"), request), claims=claims)
+
+    refusal = Admission().check(request, caller, MATCHER.match("POST", request.target), policy("team"), NOW_S)
+
+    assert refusal is not None
+    assert (refusal.status, refusal.error) == (403, f"role '{named}' lacks 'forget' permission")
+
+
+def test_subject_that_is_no_text_counts_by_its_text() -> None:
+    at, forget = Admission(), b"/api/memory/forget"
+    claims = Claims(sub=None, scope={}, role="admin", iat=0, exp=math.inf, raw={"sub": 7.0})
+    request = head("POST", forget, {"x-signet-actor": "ann"})
+    caller = replace(seen(edge("team"), request), claims=claims)
+
+    for _ in range(5):
+        assert at.check(request, caller, MATCHER.match("POST", forget), policy("team"), NOW_S) is None
+    assert passed(at, "POST", forget, bearer("admin", sub="7"), NOW_S, 1) == 0
+    assert passed(at, "POST", forget, {"x-signet-actor": "ann"}, NOW_S, 6) == 5
+
+
 def test_request_without_permission_does_not_count_and_local_mode_has_no_limits() -> None:
     at = Admission()
 

@@ -287,3 +287,53 @@ async def test_what_fetch_takes_for_an_address_is_one(
 
     assert await embedder.embed("text", config) is not None
     assert [path for path, _, _ in service.requests] == ["/api/embeddings"]
+
+
+UNPARSED = {"provider": "openai", "model": "m", "error": "JSON Parse error: Unrecognized token '<'"}
+CLOSED = "The socket connection was closed unexpectedly"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "provider", "message", "data"),
+    [
+        ("fails", "ollama", "Ollama embedding request failed", {"status": 503, "model": "m"}),
+        ("fails", "openai", "Embedding API request failed", {"status": 503, "provider": "openai", "model": "m"}),
+        ("is no json", "openai", "Embedding fetch error", UNPARSED),
+        ("answers", "ollama", None, None),
+    ],
+)
+async def test_signets_log_is_told_of_each_failure_in_legacys_words(
+    service: LoopbackEmbedder, behaviour: Behaviour, provider: str, message: str | None, data: object
+) -> None:
+    told: list[tuple[str, object]] = []
+    embedder = Embedder(tell=lambda message, data: told.append((message, data)))
+    service.behaviour = behaviour
+    config = ollama(service) if provider == "ollama" else openai(service)
+    for _ in range(2):
+        await embedder.embed("text", config)
+    await embedder.close()
+
+    assert told == ([] if message is None else [(message, data)] * 2)
+
+
+async def test_signets_log_is_told_why_an_embedder_cannot_be_asked_in_legacys_words(
+    service: LoopbackEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    embedder = Embedder(tell=lambda message, data: told.append((data or {}).get("error", message)))
+    for url in ("http://127.0.0.1:1", "nonsense", "https://api.openai.com/v1"):
+        await embedder.embed("text", EmbeddingConfig(provider="openai", model="m", base_url=url))
+    service.behaviour = "closes"
+    await embedder.embed("text", ollama(service))
+    monkeypatch.setattr(embedders, "TIMEOUT_S", 0.05)
+    service.behaviour = "hangs"
+    await embedder.embed("text", ollama(service))
+    await embedder.close()
+
+    assert [str(error).partition(". For")[0] for error in told] == [
+        "Unable to connect. Is the computer able to access the url?",
+        "fetch() URL is invalid",
+        "No API key configured for OpenAI embeddings, skipping request to api.openai.com",
+        CLOSED,
+        "The operation timed out.",
+    ]

@@ -13,7 +13,8 @@ import pytest
 from native_routes.declaration import LeftToLegacy
 from native_routes.memory_config import EmbeddingConfig
 from native_routes.searching import embedders, local_model
-from native_routes.searching.embedders import Embedder, EmbedderState, EmbeddingError
+from native_routes.searching.embedders import Embedder, EmbedderState
+from native_routes.searching.embedding_failures import EmbeddingError
 from native_routes.searching.local_model import DIMENSIONS, MODEL, LocalModel
 from native_routes.searching.onnx_encoder import MODEL_FILE
 from tests.native_routes.lookup_model import mean_vector, write_lookup_model
