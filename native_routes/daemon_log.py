@@ -105,6 +105,11 @@ class DaemonLog:
             self.problem = None
 
 
+def error_text(error: Exception) -> str:
+    """`String(error)`."""
+    return f"{_kind(error)}: {error}"
+
+
 def _kind(error: Exception) -> str:
     """As JavaScript and Bun name it."""
     if isinstance(error, DatabaseError):

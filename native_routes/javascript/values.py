@@ -9,7 +9,7 @@ from typing import Any, Final
 from native_routes.javascript.primitives import number_text, trim
 
 SqlValue = str | int | float | None
-_SAFE: Final = 2**53 - 1
+_WHOLE_END: Final = 2**51  # where JavaScriptCore's own whole numbers end, at -2**51 including
 _DECIMAL: Final = re.compile(r"[+-]?(?:Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _RADIX: Final = {"0x": 16, "0o": 8, "0b": 2}
@@ -66,6 +66,9 @@ def to_text(value: Any) -> str:
 class UnbindableError(TypeError):
     """A value that SQLite has no form for: a list or an object. The message is Bun's, as legacy logs it."""
 
+    def __init__(self) -> None:
+        super().__init__("Binding expected string, TypedArray, boolean, number, bigint or null")
+
 
 def shown(value: Any) -> str:
     """`String(value)` of a setting or of what a service sent."""
@@ -80,12 +83,12 @@ def shown(value: Any) -> str:
 
 
 def bindable(value: Any) -> SqlValue:
-    """As bun:sqlite binds it: whole numbers as INTEGER while they are exact, others as REAL. Raises UnbindableError."""
+    """As bun:sqlite binds it: whole numbers of up to 52 bits as INTEGER, others as REAL. Raises UnbindableError."""
     if isinstance(value, list | dict):
-        raise UnbindableError("Binding expected string, TypedArray, boolean, number, bigint or null")
+        raise UnbindableError
     if isinstance(value, bool):
         return int(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _SAFE:
+    if isinstance(value, float) and value.is_integer() and -_WHOLE_END <= value < _WHOLE_END:
         return int(value) if value or math.copysign(1, value) > 0 else value  # -0 is REAL: "0.0" in a column of text
     if isinstance(value, str):
         return bound_text(value)

@@ -9,11 +9,12 @@ from native_routes.changing import ingest
 from native_routes.changing.content import normalize
 from native_routes.changing.ingest import BY_CONTENT, NewMemory
 from native_routes.changing.prefixes import infer_type
+from native_routes.daemon_log import error_text
 from native_routes.database import Connection, DatabaseError
 from native_routes.memory_config import MemoryConfig
 from native_routes.outside import new_id, now_text
 from native_routes.query import Command
-from native_routes.remember.one_memory import UNSAVED, finish
+from native_routes.remember.one_memory import PIECE, UNSAVED, finish
 from native_routes.remember.services import Context
 from native_routes.remember.wish import Wish
 
@@ -80,11 +81,11 @@ async def _remember_chunk(context: Context, memory: NewMemory, config: MemoryCon
     try:
         stored = await context.writer.run(partial(_store_chunk, memory=memory))
     except UNSAVED as error:
-        told = {"chunkId": memory.id, "error": f"{type(error).__name__}: {error}"}
+        told = {"chunkId": memory.id, "error": error_text(error)}
         context.daemon_log.warn("memory", "Failed to save chunk", told)
         return False
     if stored:
-        await finish(context, memory, config.embedding)
+        await finish(context, memory, config.embedding, PIECE)
     return stored
 
 

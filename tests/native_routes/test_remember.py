@@ -360,6 +360,45 @@ async def test_a_database_that_takes_nothing_is_told_and_nothing_is_half_stored(
     home.check_full_text()
 
 
+async def test_a_memory_without_its_job_is_told_by_its_row_and_a_piece_by_the_log_alone(home: ChangingHome) -> None:
+    home.configure(NO_EMBEDDER + PIPELINE + SMALL)
+    home.database.execute("ALTER TABLE memory_jobs RENAME COLUMN max_attempts TO most")
+    entries: list[Any] = []
+    home.daemon_log.listen(entries.append)
+    _, whole = await home.told("POST", REMEMBER, {"content": "one"})
+    _, pieces = await home.told("POST", REMEMBER, {"content": LONG})
+    assert home.memory(whole["id"], "extraction_status") == ("failed",)
+    assert [home.memory(piece, "extraction_status") for piece in pieces["ids"]] == [("pending",)] * 3
+    why = "SQLiteError: table memory_jobs has no column named max_attempts"
+    assert [(entry["message"], entry["data"]) for entry in entries if entry["level"] == "warn"] == [
+        ("Failed to enqueue extraction job", {"memoryId": whole["id"], "error": why}),
+        *(("Failed to enqueue chunk extraction", {"chunkId": piece, "error": why}) for piece in pieces["ids"]),
+    ]
+
+
+async def test_what_cannot_be_stored_is_logged_in_the_words_of_legacy(
+    tmp_path: Path, embedder: LoopbackEmbedder
+) -> None:
+    entries: list[Any] = []
+    async with changing_home(tmp_path, ollama(embedder.url) + NO_PIPELINE + SMALL) as home:
+        home.daemon_log.listen(entries.append)
+        for content in ("Forget me", LONG):
+            await home.told("POST", REMEMBER, {"content": content})
+        home.database.execute("UPDATE memories SET is_deleted = 1")
+        _, new = await home.told("POST", REMEMBER, {"content": "Forget me"})
+        _, again = await home.told("POST", REMEMBER, {"content": LONG})
+        await home.told("POST", REMEMBER, {"content": "a list", "tags": []})
+    why = "SQLiteError: UNIQUE constraint failed: embeddings.content_hash"
+    unembedded = "Chunk embedding failed (chunk saved without vector)"
+    assert [(entry["message"], entry["data"]) for entry in entries if entry["level"] == "warn"] == [
+        ("Embedding failed (memory saved without vector)", {"id": new["id"], "error": why}),
+        *((unembedded, {"chunkId": piece, "error": why}) for piece in again["ids"]),
+    ]
+    assert [entry["error"] for entry in entries if entry["level"] == "error"] == [
+        {"name": "TypeError", "message": "Binding expected string, TypedArray, boolean, number, bigint or null"}
+    ]
+
+
 def test_declared_tables_are_those_that_statements_touch(home: ChangingHome) -> None:
     read, written = touched_tables(home.database, ingest, memory_vectors, long_text)
     assert read <= GROUP.reads | {"json_each"}
