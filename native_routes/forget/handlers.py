@@ -9,8 +9,15 @@ from typing import Any, Final, Protocol
 
 from native_routes.actor import actor_of
 from native_routes.changing.memory_history import Mutation
-from native_routes.changing.mutation_request import read_if_version, read_memory_id, read_reason, unfrozen
-from native_routes.database import Connection, ConstraintViolated, StatementError
+from native_routes.changing.mutation_request import (
+    THROWN,
+    THROWS,
+    read_if_version,
+    read_memory_id,
+    read_reason,
+    unfrozen,
+)
+from native_routes.database import Connection, StatementError
 from native_routes.declaration import NativeRequest
 from native_routes.forget.candidates import Candidate, Wanted, confirm_token, find_candidates, read_wanted
 from native_routes.forget.forgetting import RETENTION_DAYS, Outcome, forget_memory, recover_memory
@@ -18,13 +25,12 @@ from native_routes.javascript.coercion import optional_bool, optional_text
 from native_routes.javascript.dates import iso_text
 from native_routes.javascript.json_object import read_object, read_optional_object
 from native_routes.javascript.primitives import undefined
-from native_routes.javascript.values import UnbindableError
 from native_routes.memory_config import MemoryConfig
 from native_routes.outside import Clock, now_text
 from native_routes.project_scope import check_project
 from native_routes.query_string import query_parameter
 from native_routes.reader import Reader
-from native_routes.reply import Refusal, Reply, json_reply, text_reply
+from native_routes.reply import Refusal, Reply, json_reply
 from native_routes.stored_values import as_json
 from native_routes.writer import Writer
 
@@ -34,8 +40,6 @@ UNCONFIRMED: Final = "confirm_token is required for large forget operations; run
 NO_IF_VERSION: Final = (
     "if_version is not supported for batch forget; use DELETE /api/memory/:id for version-guarded deletes"
 )
-UNWRITABLE: Final = (ConstraintViolated, UnbindableError)  # a token without a subject, or with one that is no text
-THROWN: Final = text_reply("Internal Server Error", 500)
 REFUSED: Final[Mapping[str, tuple[int, Any]]] = {
     "not_found": (404, "Not found"),
     "already_deleted": (409, undefined),
@@ -69,7 +73,7 @@ async def recover(request: NativeRequest) -> Reply:
     mutation = Mutation(actor_of(request, payload.get("changed_by")), reason, iso_text(now_ms), if_version)
     try:
         outcome = await context.writer.run(lambda connection: recover_memory(connection, memory_id, mutation, now_ms))
-    except UNWRITABLE:
+    except THROWS:
         return THROWN  # its content was stored anew, for one
     return _answer(memory_id, outcome, retentionDays=RETENTION_DAYS)
 
@@ -88,7 +92,7 @@ async def forget_one(request: NativeRequest) -> Reply:
     mutation = Mutation(actor_of(request, payload.get("changed_by")), reason, now_text(context.clock), if_version)
     try:
         outcome = await context.writer.run(partial(_forget, memory_id, mutation, bool(force)))
-    except UNWRITABLE:
+    except THROWS:
         return THROWN
     return _answer(memory_id, outcome)
 
@@ -115,7 +119,7 @@ async def forget_many(request: NativeRequest) -> Reply:
     mutation = Mutation(actor_of(request, payload.get("changed_by")), reason, now_text(context.clock))
     try:
         results = await context.writer.run(partial(_forget_all, wanted, payload, mutation, force))
-    except UNWRITABLE:
+    except THROWS:
         return THROWN
     deleted = sum(result["status"] == "deleted" for result in results)
     return json_reply({"mode": "execute", "requested": len(results), "deleted": deleted, "results": results})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from native_routes.changing.mutation_request import read_if_version, read_reason
+from native_routes.changing.mutation_request import THROWS, read_if_version, read_reason
 from native_routes.database import Connection
 from native_routes.javascript.coercion import optional_text
 from native_routes.javascript.primitives import undefined
@@ -44,11 +45,14 @@ class Batch:
         self._waiting.append(change)
 
     async def write(self) -> None:
-        """Raises what `change_memory` raises, which happens at the first row that is to be written, or never."""
+        """Raises what `change_memory` raises; what waited before the change that raised is written all the same."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        outcomes = await self._writer.run(lambda connection: _change_all(connection, waiting))
+        try:
+            outcomes = await self._writer.run(lambda connection: _change_all(connection, waiting))
+        except THROWS:
+            outcomes = [await self._writer.run(partial(change_memory, change=change)) for change in waiting]
         unwritten = (result for result in self.results if "status" not in result)
         for result, change, outcome in zip(unwritten, waiting, outcomes, strict=True):
             result.update(told(change, outcome))

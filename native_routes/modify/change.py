@@ -51,7 +51,7 @@ class Outcome:
 
 
 def change_memory(connection: Connection, change: Change) -> Outcome:
-    """Raises ConstraintViolated when the actor has no name, UnbindableError when the model's name is no text."""
+    """Raises THROWS: for an actor without a name, a model's name that is no text, a table that lacks a column."""
     patch, mutation = change.patch, change.mutation
     memory = queries.MEMORY.one(connection, id=bindable(change.memory_id))
     if memory is None:

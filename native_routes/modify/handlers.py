@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from native_routes.actor import actor_of
 from native_routes.changing.memory_history import Mutation
-from native_routes.changing.mutation_request import read_if_version, read_memory_id, read_reason, unfrozen
-from native_routes.database import ConstraintViolated
+from native_routes.changing.mutation_request import (
+    THROWN,
+    THROWS,
+    read_if_version,
+    read_memory_id,
+    read_reason,
+    unfrozen,
+)
 from native_routes.declaration import NativeRequest
 from native_routes.javascript.coercion import optional_text
 from native_routes.javascript.json_object import read_object
 from native_routes.javascript.primitives import undefined
-from native_routes.javascript.values import UnbindableError
 from native_routes.memory_config import EmbeddingConfig, MemoryConfig
 from native_routes.modify.batch import Batch, read_entry, told
 from native_routes.modify.change import Change, NewVector, change_memory
@@ -23,7 +28,7 @@ from native_routes.modify.patch import Patch, read_patch
 from native_routes.outside import Clock, now_text
 from native_routes.project_scope import check_project
 from native_routes.reader import Reader
-from native_routes.reply import Refusal, Reply, json_reply, text_reply
+from native_routes.reply import Refusal, Reply, json_reply
 from native_routes.writer import Writer
 
 if TYPE_CHECKING:
@@ -32,8 +37,6 @@ if TYPE_CHECKING:
 MOST_PATCHES: Final = 200
 EMBEDDERS: Final = "native_routes.searching.embedders"
 _imported: Final[set[str]] = set()  # whole: `sys.modules` has also what is being imported
-# A token without a subject, a model's name that is no text: legacy's statement throws.
-THROWN: Final = text_reply("Internal Server Error", 500)
 REFUSED: Final[Mapping[str, tuple[int, str]]] = {
     "not_found": (404, "Not found"),
     "deleted": (409, "Cannot modify deleted memory"),
@@ -70,7 +73,7 @@ async def modify_memory(request: NativeRequest) -> Reply:
     change = Change(memory_id, patch, vector, mutation)
     try:
         outcome = await context.writer.run(lambda connection: change_memory(connection, change))
-    except (ConstraintViolated, UnbindableError):
+    except THROWS:
         return THROWN
     status, error = REFUSED.get(outcome.status, (200, undefined))
     return json_reply({**told(change, outcome), "error": error}, status)
@@ -79,7 +82,7 @@ async def modify_memory(request: NativeRequest) -> Reply:
 async def modify_memories(request: NativeRequest) -> Reply:
     """Up to 200 memories changed, one after the other. Legacy: POST /api/memory/modify.
 
-    What throws ends the request; what was written before the last wait for the embedder stays.
+    An entry that throws ends the request; those before it stay changed.
     """
     context, payload = _context(request), await read_object(request)
     entries = payload.get("patches")
@@ -107,7 +110,7 @@ async def modify_memories(request: NativeRequest) -> Reply:
             vector = await _embed(context, patch, config.embedding)
             batch.add(Change(memory_id, patch, vector, Mutation(actor, reason, at, if_version)))
         await batch.write()
-    except (ConstraintViolated, UnbindableError):
+    except THROWS:
         return THROWN
     updated = sum(result["status"] == "updated" for result in batch.results)
     return json_reply({"total": len(batch.results), "updated": updated, "results": batch.results})

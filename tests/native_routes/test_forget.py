@@ -300,6 +300,19 @@ async def test_what_sqlite_refuses_is_answered_as_a_crash_before_the_reason_is_m
     assert (reply.status, reply.body) == (500, b"Internal Server Error")
 
 
+async def test_a_table_that_lacks_a_column_ends_as_a_crash_with_nothing_kept(home: ChangingHome) -> None:
+    home.database.memory("gone", is_deleted=1, deleted_at=NOW)
+    home.database.execute("ALTER TABLE memory_history RENAME COLUMN reason TO why")
+    before = home.state()
+    for method, target, body in (
+        ("DELETE", ONE, {"reason": "r"}),
+        ("POST", MANY, {"mode": "execute", "reason": "r", "ids": ["m"]}),
+        ("POST", "/api/memory/gone/recover", {"reason": "r"}),
+    ):
+        assert (await home.ask(method, target, body)).body == b"Internal Server Error"
+    assert home.state() == before
+
+
 def test_declared_tables_are_those_that_the_statements_touch(home: ChangingHome) -> None:
     made = [
         queries.match_query(" AND m.type = :type"),

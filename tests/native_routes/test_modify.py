@@ -412,6 +412,27 @@ async def test_model_that_is_no_text_ends_as_a_crash_with_nothing_kept(home: Cha
     assert home.state() == before
 
 
+async def test_a_table_that_lacks_a_column_ends_as_a_crash_with_nothing_kept(home: ChangingHome) -> None:
+    home.database.execute("ALTER TABLE memory_history RENAME COLUMN reason TO why")
+    before = home.state()
+    assert (await home.ask("PATCH", PATCH, {"reason": "r", "type": "t"})).body == THROWN
+    assert (await home.ask("POST", BATCH, {"reason": "r", "patches": [{"id": "m", "type": "t"}]})).body == THROWN
+    assert home.state() == before
+
+
+async def test_entries_before_the_one_that_crashes_stay_changed(home: ChangingHome) -> None:
+    home.database.memory("second")
+    home.database.memory("third")
+    home.database.execute(
+        "CREATE TRIGGER refuse BEFORE UPDATE ON memories WHEN NEW.type = 'bad' BEGIN SELECT RAISE(ABORT, 'bad'); END"
+    )
+    types = {"m": "good", "second": "bad", "third": "good"}
+    patches = [{"id": memory_id, "type": type_} for memory_id, type_ in types.items()]
+    assert (await home.ask("POST", BATCH, {"reason": "r", "patches": patches})).body == THROWN
+    assert [home.memory(memory_id, "type, version") for memory_id in types] == [("good", 2), ("fact", 1), ("fact", 1)]
+    assert home.history("memory_id") == [("m",)]
+
+
 def test_declared_tables_are_those_that_the_statements_touch(home: ChangingHome) -> None:
     touched = touched_tables(home.database, queries, memory_history, memory_vectors, project_scope)
     assert touched == (GROUP.reads, GROUP.writes)
