@@ -116,7 +116,7 @@ async def forget_document(request: NativeRequest) -> Reply:
     )
     try:
         forgotten = await context.writer.run(forget)
-    except DatabaseError as error:
+    except (DatabaseError, UnbindableError) as error:
         raise _failed(context, "Failed to delete document", error) from None
     return json_reply({"deleted": True, "memoriesRemoved": forgotten})
 

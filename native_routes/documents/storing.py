@@ -48,10 +48,11 @@ def enqueue_ingest(connection: Connection, document_id: str, now: str) -> str | 
     return job_id
 
 
-def forget(connection: Connection, document_id: str, changed_by: str | None, reason: str, now: str) -> int:
+def forget(connection: Connection, document_id: str, changed_by: Any, reason: str, now: str) -> int:
     """Forget a document's memories, pinned ones too, and mark it deleted; how many memories were not forgotten before.
 
-    Raises ConstraintViolated when nobody is named who does it. Differs: all or nothing; legacy commits each memory.
+    Raises ConstraintViolated when nobody is named who does it, UnbindableError for a list or an object. Differs: all
+    or nothing; legacy commits each memory.
     """
     forgotten = 0
     for linked in queries.LINKED.all(connection, id=bindable(document_id)):
@@ -60,7 +61,7 @@ def forget(connection: Connection, document_id: str, changed_by: str | None, rea
     return forgotten
 
 
-def _forget_memory(connection: Connection, memory_id: Any, changed_by: str | None, reason: str, now: str) -> bool:
+def _forget_memory(connection: Connection, memory_id: Any, changed_by: Any, reason: str, now: str) -> bool:
     memory = queries.MEMORY.one(connection, id=memory_id)
     if memory is None or memory.is_deleted == 1:
         return False

@@ -108,6 +108,8 @@ def _odd_tokens(secret: bytes, now_s: int) -> dict[str, str]:
         "no_sub": without("sub"),
         "no_role": without("role"),
         "no_scope": without("scope"),
+        "list_sub": signed(secret, claims | {"sub": ["agent-1"]}),
+        "null_role": signed(secret, claims | {"role": None}),
         "text_exp": signed(secret, claims | {"exp": "9999999999"}),
         "null_payload": _signed_text(secret, "null"),
         "bad_payload": _signed_text(secret, "{oops"),

@@ -217,6 +217,17 @@ def test_every_route_admits_the_roles_that_hold_its_permission_and_no_other(mode
             assert (refusal.status, refusal.error) == (403, f"role '{role}' lacks '{route.needs}' permission")
 
 
+@pytest.mark.parametrize(("role", "shown"), [(None, "null"), (5.0, "5"), (["agent"], "agent"), ({}, "[object Object]")])
+def test_role_that_is_no_text_is_refused_as_its_text(role: object, shown: str) -> None:
+    claims = Claims(sub="a", scope={}, role=None, iat=0, exp=0, raw={"role": role})
+    request = head("PATCH", b"/api/memory/x")
+    caller = replace(seen(edge("team"), request), claims=claims)
+    match = MATCHER.match(request.method, request.target)
+    refusal = Admission().check(request, caller, match, policy("team"), NOW_S)
+    assert refusal is not None
+    assert refusal.error == f"role '{shown}' lacks 'modify' permission"
+
+
 def test_head_needs_the_permission_of_get() -> None:
     for target in (b"/api/memory/x", b"/api/config"):
         refusal = check(head("HEAD", target, bearer("unheard-of")))
