@@ -56,6 +56,23 @@ async def test_list_shows_raw_columns_newest_first_and_counts_all(home: HomeData
     )
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "target"),
+    [
+        ("memories", "confidence", "/api/memory/m"),
+        ("memory_history", "reason", "/api/memory/m/history"),
+        ("memory_jobs", "error", "/api/memory/jobs/j"),
+    ],
+)
+async def test_a_table_that_lacks_a_column_is_answered_as_a_crash(
+    home: HomeDatabase, context: Context, table: str, column: str, target: str
+) -> None:
+    home.memory("m")
+    home.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO other")
+    reply = await get(context, target)
+    assert (reply.status, reply.body) == (500, b"Internal Server Error")
+
+
 async def test_list_writes_odd_values_as_legacy(home: HomeDatabase, context: Context) -> None:
     home.memory(
         "odd", who=b"\x01\xff", source_type=b"", pinned=2**63 - 1, importance=1e300, tags="\x00\x1f\x7f\u2028'\"\\\b"
