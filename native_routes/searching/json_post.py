@@ -16,7 +16,7 @@ import httptools
 import httpx
 
 from native_routes.searching.fetch_address import fetch_address
-from native_routes.searching.service_reply import CUT_SHORT, INVALID, told_by_fetch, unreachable
+from native_routes.searching.service_reply import CUT_SHORT, INVALID, told_by_fetch, unreachable, unusable
 
 IDLE_S: Final = 4.0  # Ollama and Bun close idle connections after five seconds or more
 IDLE_CONNECTIONS: Final = 32  # for each address
@@ -163,7 +163,7 @@ class JsonPoster:
             raise PostError(f"{url!r} is no address: {error}", INVALID) from error
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise PostError(f"{url!r} is no address: expected http://host or https://host", INVALID)
+            raise PostError(f"{url!r} is no address: expected http://host or https://host", unusable(url))
         async with asyncio.timeout(timeout_s):
             if parts.scheme == "https":
                 return await self._ask("POST", url, body, fields)

@@ -101,10 +101,15 @@ async def _whole(reply: httpx.Response) -> bytes:
     return bytes(body)
 
 
+def unusable(url: str) -> str:
+    """Of an address with another scheme, or without any."""
+    return "protocol must be http:, https: or s3:" if "://" in url else INVALID
+
+
 def told_by_fetch(url: str, error: Exception) -> str:
     """Why no reply came, as Bun's fetch says it."""
     if isinstance(error, httpx.UnsupportedProtocol):
-        return "protocol must be http:, https: or s3:" if "://" in url else INVALID
+        return unusable(url)
     if isinstance(error, httpx.TooManyRedirects):
         return TOO_MANY_REDIRECTS
     if isinstance(error, httpx.DecodingError):

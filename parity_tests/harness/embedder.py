@@ -21,7 +21,10 @@ BEHAVIOURS: Final = {
     "garbage": "200 with a body that is not JSON",
     "html": "200 with an HTML page",
     "no-length": "a vector that follows from the text, in a reply without a length",
-    "moved": "307 to another path, where it answers",
+    "moved": "307 to the same path below /moved, where it does well",
+    "found": "302 to the same path below /moved, which is then asked without a body",
+    "not-a-number": "a vector that begins with NaN, which is no JSON",
+    "minus-zero": "a vector of minus zeros, among bytes that are no UTF-8",
     "odd-bytes": "such a vector, with a byte order mark before and bytes beside it that are no UTF-8",
     "below-zero": "a number below zero in place of a vector",
     "array-like": "an object that has a length, and the vector's numbers by their place",
@@ -30,6 +33,7 @@ BEHAVIOURS: Final = {
 }
 _SLOW_S: Final = 0.4
 _MOVED: Final = "/moved"
+_REDIRECTS: Final = {"moved": 307, "found": 302}
 _KEPT_HEADERS: Final = ("authorization", "content-type", "x-api-key")
 
 
@@ -113,16 +117,19 @@ class _Handler(BaseHTTPRequestHandler):
             embedder.pause(_SLOW_S)
         if embedder.behaviour == "no-length":
             self.close_connection = True
-        self._send(*_reply(embedder.behaviour, self.path, asked))
+        if embedder.behaviour in _REDIRECTS and not self.path.startswith(_MOVED):
+            self._send(_REDIRECTS[embedder.behaviour], "text/plain", b"", location=_MOVED + self.path)
+        else:
+            self._send(*_reply(embedder.behaviour, self.path, asked))
 
-    def _send(self, status: int, kind: str, body: bytes) -> None:
+    def _send(self, status: int, kind: str, body: bytes, location: str | None = None) -> None:
         try:
             self.send_response(status)
             self.send_header("Content-Type", kind)
             if status == 429:
                 self.send_header("Retry-After", "7")
-            if status == 307:
-                self.send_header("Location", f"{_MOVED}{self.path}")
+            if location is not None:
+                self.send_header("Location", location)
             if self.close_connection:
                 self.send_header("Connection", "close")
             else:
@@ -147,10 +154,12 @@ def _reply(behaviour: str, path: str, asked: Any) -> tuple[int, str, bytes]:
         return 500, "text/plain", b""
     if behaviour == "garbage":
         return 200, "application/json", b'{"embedding": [0.1,'
+    if behaviour == "not-a-number":
+        return 200, "application/json", b'{"embedding":[NaN' + b",0.5" * (DIMENSIONS - 1) + b"]}"
+    if behaviour == "minus-zero":
+        return 200, "application/json", b'{"x":"\xff","embedding":[-0' + b",-0,0.5" * (DIMENSIONS // 2 - 1) + b",-0]}"
     if behaviour == "html":
         return 200, "text/html", b"<!doctype html><title>not a model</title>"
-    if behaviour == "moved" and not path.startswith(_MOVED):
-        return 307, "text/plain", b""
     reply = {} if behaviour == "empty" else _good(path, asked, 8 if behaviour == "wrong-dimensions" else DIMENSIONS)
     return 200, "application/json", _ODDLY.get(behaviour, bytes)(json.dumps(reply).encode())
 

@@ -94,19 +94,22 @@ class Run:
         clock = Clock(start_s)
         base_s = start_s if start_s is not None else int(time.time())
         self._embedder = self._stack.enter_context(Embedder(self._first_behaviour()))
-        self._names = Names(base_s, build.SECRET, fixed={"embedder": self._embedder.url})
+        self._names = Names(base_s, build.SECRET, fixed=self._embedder_names())
         self._side = Side(self.kind, folder / "user", clock, self._environment())
         stamps = self._fill_home(base_s) if self.kind.owns_home else {}
         self._stack.enter_context(self._side)
         if self.kind.front is not None:
             self._side.public = self._stack.enter_context(self.kind.front(self._side))
         host, port = self._side.address
-        self._names.fixed = {"embedder": self._embedder.url, "address": f"{host}:{port}", "port": str(port)}
+        self._names.fixed = self._embedder_names() | {"address": f"{host}:{port}", "port": str(port)}
         self._surroundings = self._name_surroundings(stamps)
         self._watch = Watch(self._side.user_home, sql_time(int(self._side.booted_s)))
         self._stack.callback(self._watch.close)
         if self.kind.owns_home:
             self._watch.open(self.scenario.quiet_ms / 1000)
+
+    def _embedder_names(self) -> dict[str, str]:
+        return {"embedder": self._embedder.url, "embedder_port": str(self._embedder.port)}
 
     def _first_behaviour(self) -> str:
         return "ok" if self.scenario.embedder == "down" else self.scenario.embedder
