@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,15 @@ def test_what_is_no_file_is_written_into_and_keeps_its_name(tmp_path: Path) -> N
     assert read == b"new"
     assert (tmp_path / "pipe").is_fifo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_all_permissions_of_the_old_file_are_kept(tmp_path: Path) -> None:
+    """Setting an owner takes the set-user-id bit away."""
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "file").chmod(0o4755)
+    replace_file(tmp_path / "file", b"new")
+
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o4755
 
 
 def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path) -> None:
