@@ -15,6 +15,7 @@ from native_routes.javascript.json_text import parse_json
 from native_routes.javascript.primitives import number_text
 from native_routes.pipeline.known_models import Model, mark_deprecated, model, seeds
 from native_routes.request_body import body_text
+from native_routes.searching.fetch_address import fetch_address
 
 OLLAMA_URL: Final = "http://127.0.0.1:11434"
 OLLAMA_WITHIN_S: Final = 5.0
@@ -122,6 +123,7 @@ def clean_label(raw: str) -> str:
 async def _get(url: str, fields: Mapping[str, str], within_s: float) -> Any:
     """The JSON that comes. Raises _NoAnswerError. Proxies of the environment are not used."""
     try:
+        url = fetch_address(url)
         async with asyncio.timeout(within_s):
             # Making a client reads the certificates from disk.
             client = await asyncio.to_thread(httpx.AsyncClient, trust_env=False, timeout=None, follow_redirects=True)

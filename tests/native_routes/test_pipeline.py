@@ -292,6 +292,12 @@ async def test_an_ollama_that_says_nothing_usable_has_no_models(answer: Any, cod
         assert await ollama_models(ollama.url) == []
 
 
+async def test_an_ollamas_address_may_lack_its_scheme() -> None:
+    with Provider({"models": [{"name": "mine"}]}).running() as ollama:
+        port = ollama.url.rpartition(":")[2]
+        assert [one["id"] for one in await ollama_models(f"localhost:{port}")] == ["mine"]
+
+
 async def test_an_ollama_that_is_not_there_has_no_models() -> None:
     assert await ollama_models("http://127.0.0.1:1") == []
     assert await ollama_models("no address") == []
