@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from native_routes.javascript.json_text import parse_json
-from native_routes.javascript.primitives import number_text
+from native_routes.javascript.values import to_text, truthy
 from native_routes.pipeline.known_models import Model, mark_deprecated, model, seeds
 from native_routes.request_body import body_text
 from native_routes.searching.fetch_address import fetch_address
@@ -82,16 +81,8 @@ def _ollama_model(found: Any) -> Model:
     if not isinstance(name, str):
         raise UnusableModelError(f"Ollama names a model {name!r}: expected text")
     details = found.get("details")
-    size = _size(details.get("parameter_size")) if isinstance(details, Mapping) else ""
-    return model(name, "ollama", f"{name} ({size})" if size else name)
-
-
-def _size(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else ""
-    if isinstance(value, int | float):
-        return number_text(value) if value and math.isfinite(value) else ""
-    return value if isinstance(value, str) else ""
+    size = details.get("parameter_size") if isinstance(details, Mapping) else None
+    return model(name, "ollama", f"{name} ({to_text(size)})" if truthy(size) else name)
 
 
 def _is_claude(found: Any) -> bool:
