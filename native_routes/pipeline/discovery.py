@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,9 +11,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from native_routes.javascript.json_text import parse_json
-from native_routes.javascript.primitives import number_text
+from native_routes.javascript.values import to_text, truthy
 from native_routes.pipeline.known_models import Model, mark_deprecated, model, seeds
 from native_routes.request_body import body_text
+from native_routes.searching.fetch_address import fetch_address
 
 OLLAMA_URL: Final = "http://127.0.0.1:11434"
 OLLAMA_WITHIN_S: Final = 5.0
@@ -81,16 +81,8 @@ def _ollama_model(found: Any) -> Model:
     if not isinstance(name, str):
         raise UnusableModelError(f"Ollama names a model {name!r}: expected text")
     details = found.get("details")
-    size = _size(details.get("parameter_size")) if isinstance(details, Mapping) else ""
-    return model(name, "ollama", f"{name} ({size})" if size else name)
-
-
-def _size(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else ""
-    if isinstance(value, int | float):
-        return number_text(value) if value and math.isfinite(value) else ""
-    return value if isinstance(value, str) else ""
+    size = details.get("parameter_size") if isinstance(details, Mapping) else None
+    return model(name, "ollama", f"{name} ({to_text(size)})" if truthy(size) else name)
 
 
 def _is_claude(found: Any) -> bool:
@@ -122,6 +114,7 @@ def clean_label(raw: str) -> str:
 async def _get(url: str, fields: Mapping[str, str], within_s: float) -> Any:
     """The JSON that comes. Raises _NoAnswerError. Proxies of the environment are not used."""
     try:
+        url = fetch_address(url)
         async with asyncio.timeout(within_s):
             # Making a client reads the certificates from disk.
             client = await asyncio.to_thread(httpx.AsyncClient, trust_env=False, timeout=None, follow_redirects=True)

@@ -165,7 +165,10 @@ def _reply(behaviour: str, path: str, asked: Any) -> tuple[int, str, bytes]:
 
 
 def _array_like(reply: bytes) -> bytes:
-    numbers = json.loads(reply)["embedding"]
+    """Of Ollama's vector; another reply stays as it is."""
+    numbers = json.loads(reply).get("embedding")
+    if numbers is None:
+        return reply
     return json.dumps({"embedding": {"length": len(numbers)} | dict(enumerate(numbers))}).encode()
 
 

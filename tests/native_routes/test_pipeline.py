@@ -292,6 +292,22 @@ async def test_an_ollama_that_says_nothing_usable_has_no_models(answer: Any, cod
         assert await ollama_models(ollama.url) == []
 
 
+@pytest.mark.parametrize(
+    ("size", "label"),
+    [("7B", "m (7B)"), (7, "m (7)"), (True, "m (true)"), ([1, None, "b"], "m (1,,b)"), ({}, "m ([object Object])"),
+     (0, "m"), ("", "m"), (None, "m")],
+)  # fmt: skip
+async def test_a_models_size_is_shown_as_its_text(size: Any, label: str) -> None:
+    with Provider({"models": [{"name": "m", "details": {"parameter_size": size}}]}).running() as ollama:
+        assert [one["label"] for one in await ollama_models(ollama.url)] == [label]
+
+
+async def test_an_ollamas_address_may_lack_its_scheme() -> None:
+    with Provider({"models": [{"name": "mine"}]}).running() as ollama:
+        port = ollama.url.rpartition(":")[2]
+        assert [one["id"] for one in await ollama_models(f"localhost:{port}")] == ["mine"]
+
+
 async def test_an_ollama_that_is_not_there_has_no_models() -> None:
     assert await ollama_models("http://127.0.0.1:1") == []
     assert await ollama_models("no address") == []
