@@ -48,7 +48,7 @@ LOCAL_MODEL: Final = "local model"
 CACHED_VECTORS: Final = 2_048  # 6 MB at 768 dimensions
 CACHED_TEXT_LIMIT: Final = 8_192  # characters; longer texts are not queries that come again
 CACHED_FOR_S: Final = 600.0
-PATIENCE_S: Final = 0.1  # how long a cached vector waits for the embedder's own answer, which may be a refusal
+PATIENCE_S: Final = 0.25  # how long a cached vector waits for the embedder's own answer, which may be a refusal
 READ_AT_ONCE_BYTES: Final = 100_000  # 768 numbers take 0.1 ms to read; more must not hold up the event loop
 WARN_EVERY_S: Final = 60.0  # for the same failure
 
