@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,6 +15,7 @@ from native_routes.javascript.json_text import parse_json
 from native_routes.javascript.values import to_number, truthy
 from native_routes.request_body import body_text
 
+_MINUS_ZERO: Final = re.compile(rb"-0(?![.0-9])")
 MOST_DIMENSIONS: Final = 65_536
 LARGEST_EXACT: Final = 2**53 - 1
 LONGEST_ARRAY: Final = 2**32  # beyond it JavaScript makes none
@@ -58,10 +60,12 @@ def read_vector(body: bytes, find: Callable[[Any], Any]) -> NDArray[np.float32]:
 
 def _parsed(body: bytes) -> Any:
     """Raises ValueError."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return parse_json(body_text(body))  # takes what is not UTF-8, and halves of surrogate pairs
+    if not _MINUS_ZERO.search(body):  # which orjson reads as 0
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError:
+            pass  # it refuses some of what JSON.parse takes, such as halves of surrogate pairs
+    return parse_json(body_text(body))
 
 
 def _length(value: Any) -> int:

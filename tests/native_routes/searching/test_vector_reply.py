@@ -76,3 +76,7 @@ def test_the_text_around_a_vector_need_not_be_utf_8_and_may_begin_with_a_byte_or
 )
 def test_openais_vector_is_the_first_of_its_data(reply: Any, found: Any) -> None:
     assert openai_vector(json.loads(json.dumps(reply))) == found
+
+
+def test_a_zero_keeps_its_sign() -> None:
+    assert [math.copysign(1, number) for number in read("[-0, 0, -0.0, -0e1]")] == [-1, 1, -1, -1]
