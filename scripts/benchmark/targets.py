@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from native_routes import GROUPS
 from native_routes.database import vector_library_path
+from proxy.caps import EXEMPT
 from proxy.legacy.find import CHECKOUT_PATH, STAND_IN_PATH, find_bun
 from proxy.legacy.ports import free_port
 from proxy.settings import process_environment
@@ -22,7 +24,8 @@ from scripts.benchmark.running import Running, get
 
 # Provider none: a default one would ask the internet for a model. The pipeline would ask an LLM.
 # What is measured here is forwarding, also of what ships native.
-CUTOVER_YAML = "groups:\n  status: legacy\n"
+# What is measured is forwarding, whatever is native by default.
+CUTOVER_YAML = "groups:\n" + "".join(f"  {group.name}: legacy\n" for group in GROUPS if group.name not in EXEMPT)
 AGENT_YAML = "embedding:\n  provider: none\nmemory:\n  pipelineV2:\n    enabled: false\n"
 FORWARDED = "/api/features"  # the cheapest route of all
 HEALTH = "/health"
