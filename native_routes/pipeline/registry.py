@@ -17,7 +17,7 @@ from native_routes.reader import Reader
 from native_routes.startup_config import startup_config
 
 ALLOWED_EVERY_MS: Final = 60_000
-FIRST_WITHIN_S: Final = 0.5  # how long the first request waits for what providers say
+FIRST_WITHIN_S: Final = 2.0  # how long the first request waits for what providers say
 API_KEY: Final = "ANTHROPIC_API_KEY"
 
 log = structlog.get_logger(__name__)
