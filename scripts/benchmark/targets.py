@@ -24,7 +24,6 @@ from scripts.benchmark.running import Running, get
 
 # Provider none: a default one would ask the internet for a model. The pipeline would ask an LLM.
 # What is measured here is forwarding, also of what ships native.
-# What is measured is forwarding, whatever is native by default.
 CUTOVER_YAML = "groups:\n" + "".join(f"  {group.name}: legacy\n" for group in GROUPS if group.name not in EXEMPT)
 AGENT_YAML = "embedding:\n  provider: none\nmemory:\n  pipelineV2:\n    enabled: false\n"
 FORWARDED = "/api/features"  # the cheapest route of all
