@@ -12,12 +12,11 @@ from native_routes.javascript.primitives import trim
 from native_routes.javascript.values import UnbindableError
 from native_routes.memory_config import MemoryConfig
 from native_routes.query_string import query_parameter
-from native_routes.reply import Refusal, text_reply
+from native_routes.reply import Refusal
 
 # Where a statement of legacy throws: a token without a subject or with one that is no text, a model's name that is
 # none, content that was stored anew meanwhile, a table that lacks a column. Nothing catches it there.
 THROWS: Final = (ConstraintViolated, StatementError, UnbindableError)
-THROWN: Final = text_reply("Internal Server Error", 500)
 IF_VERSION: Final = "if_version must be a positive integer"
 NO_REASON: Final = "reason is required"
 

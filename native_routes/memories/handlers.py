@@ -17,14 +17,13 @@ from native_routes.memories.timeline import read_timeline, unbuilt_timeline
 from native_routes.outside import Clock
 from native_routes.query_string import query_parameter
 from native_routes.reader import Reader
-from native_routes.reply import Refusal, Reply, json_reply, text_reply
+from native_routes.reply import UNCAUGHT, Refusal, Reply, json_reply
 from native_routes.stored_values import as_json, as_object, bytes_text
 
 DEFAULT_HISTORY: Final = 200
 MOST_HISTORY: Final = 1000
 JSON: Final = ((b"content-type", b"application/json"),)
 NOT_BOUND: Final = -(2.0**63)  # The SQLite inside Bun takes it for no integer; the one here would.
-THROWN: Final = text_reply("Internal Server Error", 500)  # a table lacks a column, and legacy's statement throws
 UNLISTED: Final = {
     "memories": [],
     "stats": {"total": 0, "withEmbeddings": 0, "critical": 0},
@@ -78,7 +77,7 @@ async def show_memory(request: NativeRequest) -> Reply:
     try:
         memory = await _context(request).reader.run(lambda connection: queries.MEMORY.one(connection, id=memory_id))
     except StatementError:
-        return THROWN
+        return UNCAUGHT
     if memory is None:
         raise Refusal(404, "not found")
     return json_reply({**as_object(memory), "sessionId": _session_id(memory)})
@@ -98,7 +97,7 @@ async def show_history(request: NativeRequest) -> Reply:
     try:
         entries = await _context(request).reader.run(_history, memory_id, min(limit, MOST_HISTORY))
     except StatementError:
-        return THROWN
+        return UNCAUGHT
     if entries is None:
         raise Refusal(404, "Not found", memoryId=memory_id)
     return json_reply({"memoryId": memory_id, "count": len(entries), "history": [_entry(entry) for entry in entries]})
@@ -110,7 +109,7 @@ async def show_job(request: NativeRequest) -> Reply:
     try:
         job = await _context(request).reader.run(lambda connection: queries.JOB.one(connection, id=job_id))
     except StatementError:
-        return THROWN
+        return UNCAUGHT
     if job is None or not _is_complete(job):
         raise Refusal(404, "Job not found")
     stored = as_object(job)
