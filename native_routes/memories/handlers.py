@@ -6,7 +6,7 @@ import math
 from typing import Any, Final, Protocol
 
 from native_routes.daemon_log import DaemonLog
-from native_routes.database import Connection, DatabaseError, StatementError
+from native_routes.database import Connection, DatabaseError, SchemaMismatch, StatementError
 from native_routes.declaration import NativeRequest
 from native_routes.javascript.coercion import optional_positive_integer
 from native_routes.javascript.json_text import parse_json
@@ -76,7 +76,7 @@ async def show_memory(request: NativeRequest) -> Reply:
     memory_id = _id(request, "memory id is required")
     try:
         memory = await _context(request).reader.run(lambda connection: queries.MEMORY.one(connection, id=memory_id))
-    except StatementError:
+    except SchemaMismatch:
         return UNCAUGHT
     if memory is None:
         raise Refusal(404, "not found")
@@ -96,7 +96,7 @@ async def show_history(request: NativeRequest) -> Reply:
     limit = optional_positive_integer(query_parameter(request.head.target, "limit")) or DEFAULT_HISTORY
     try:
         entries = await _context(request).reader.run(_history, memory_id, min(limit, MOST_HISTORY))
-    except StatementError:
+    except SchemaMismatch:
         return UNCAUGHT
     if entries is None:
         raise Refusal(404, "Not found", memoryId=memory_id)
@@ -108,7 +108,7 @@ async def show_job(request: NativeRequest) -> Reply:
     job_id = _id(request, "job id is required")
     try:
         job = await _context(request).reader.run(lambda connection: queries.JOB.one(connection, id=job_id))
-    except StatementError:
+    except SchemaMismatch:
         return UNCAUGHT
     if job is None or not _is_complete(job):
         raise Refusal(404, "Job not found")

@@ -19,6 +19,7 @@ from native_routes.database import (
     DatabaseReadOnly,
     DatabaseUnopened,
     DeadlineExceeded,
+    SchemaMismatch,
     StatementError,
     check_vector_search,
     load_vector_search,
@@ -207,3 +208,22 @@ async def test_pieces_of_a_blob_are_its_bytes_and_the_file_is_not_mapped_longer(
     with pytest.raises(StatementError):
         await database.run(pieces, 2)
     assert await database.run(execute, "PRAGMA mmap_size") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("SELECT * FROM missing", SchemaMismatch),
+        ("SELECT missing FROM things", SchemaMismatch),
+        ("INSERT INTO things (missing) VALUES (1)", SchemaMismatch),
+        ("SELECT name FROM FROM things", StatementError),
+        ("SELECT missing(name) FROM things", StatementError),
+        ("SELECT", StatementError),
+    ],
+)
+async def test_a_name_that_the_database_does_not_have_is_told_from_a_wrong_statement(
+    database: SqliteThread, statement: str, kind: type[StatementError]
+) -> None:
+    with pytest.raises(StatementError) as raised:
+        await database.run(execute, statement)
+    assert type(raised.value) is kind
