@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +33,7 @@ __all__ = [
     "DatabaseUnopened",
     "DeadlineExceeded",
     "Query",
+    "SchemaMismatch",
     "StatementError",
     "VectorSearchUnavailable",
     "check_vector_search",
@@ -67,6 +69,7 @@ class DatabaseError(Exception):
       DatabaseUnopened   cannot be opened, or is closed
       ConstraintViolated UNIQUE, NOT NULL or CHECK; nothing of the statement was kept, the transaction goes on
       StatementError     the statement itself: its syntax, a value of the wrong type, a value its functions refuse
+        SchemaMismatch   it names a table or a column that the database does not have
     VectorSearchUnavailable
     """
 
@@ -93,6 +96,9 @@ class ConstraintViolated(DatabaseError): ...
 
 
 class StatementError(DatabaseError): ...
+
+
+class SchemaMismatch(StatementError): ...
 
 
 class VectorSearchUnavailable(Exception):
@@ -123,14 +129,21 @@ _ERRORS: tuple[tuple[type[apsw.Error], type[DatabaseError]], ...] = (
 )
 
 
+_UNKNOWN_NAME = re.compile("no such (table|column)|has no column named")  # SQLite has no code of its own for it
+
+
+def _kind(error: apsw.Error) -> type[DatabaseError]:
+    ours = next((ours for theirs, ours in _ERRORS if isinstance(error, theirs)), DatabaseError)
+    return SchemaMismatch if ours is StatementError and _UNKNOWN_NAME.search(str(error)) else ours
+
+
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
     """apsw's errors as ours. Work that runs on a connection's thread needs it only to act on an error itself."""
     try:
         yield
     except apsw.Error as error:
-        ours = next((ours for theirs, ours in _ERRORS if isinstance(error, theirs)), DatabaseError)
-        raise ours(str(error)) from error
+        raise _kind(error)(str(error)) from error
 
 
 def connect(

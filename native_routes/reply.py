@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from native_routes.javascript.json_bytes import stringify_utf8
 
@@ -54,3 +54,6 @@ def json_reply(value: Any, status: int = 200, headers: Fields = ()) -> Reply:
 
 def text_reply(text: str, status: int, headers: Fields = ()) -> Reply:
     return Reply(status, text.encode(), ((b"content-type", b"text/plain; charset=UTF-8"), *headers))
+
+
+UNCAUGHT: Final = text_reply("Internal Server Error", 500)  # what legacy answers where a handler of its own throws

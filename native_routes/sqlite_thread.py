@@ -191,17 +191,21 @@ def loop_future() -> tuple[asyncio.Future[Any], Callable[[Any, BaseException | N
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
 
-    def settle(result: Any, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
     def done(result: Any, error: BaseException | None) -> None:
         # The loop may be gone when the program ends in the middle of a statement.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, result, error)
+            loop.call_soon_threadsafe(settle, future, result, error)
 
     return future, done
+
+
+def settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    """On the loop: tell whoever still waits."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    elif isinstance(error, StopIteration):  # a future refuses it, and the caller would wait for ever
+        future.set_exception(RuntimeError(f"the work raised StopIteration: {error}"))
+    else:
+        future.set_exception(error)

@@ -28,7 +28,7 @@ from native_routes.database import (
     load_vector_search,
     translated,
 )
-from native_routes.sqlite_thread import SqliteThread
+from native_routes.sqlite_thread import SqliteThread, settle
 from native_routes.wal_checkpoints import Checkpoints
 
 MOST_TOGETHER: Final = 64  # works in one transaction
@@ -119,7 +119,7 @@ class WriteThread(SqliteThread):
         """On the loop, after the deadline: whatever holds up the thread, a work that has not begun is answered now."""
         if work.give_up():
             kind = DatabaseBusy if self._locked_out else DeadlineExceeded
-            settle([Ran(work, None, kind("the caller's time was over before the write began"))])
+            settle(work.future, None, kind("the caller's time was over before the write began"))
 
     def _put_end_mark(self) -> None:
         self._works.put(None)
@@ -294,7 +294,7 @@ class WriteThread(SqliteThread):
         if ran:
             # The loop may be gone when the program ends in the middle of a statement.
             with contextlib.suppress(RuntimeError):
-                ran[0].work.future.get_loop().call_soon_threadsafe(settle, ran)
+                ran[0].work.future.get_loop().call_soon_threadsafe(_settle_all, ran)
 
     def _is_over(self) -> bool:
         return self._interrupt_s is not None and time.monotonic() >= self._interrupt_s
@@ -305,18 +305,9 @@ class WriteThread(SqliteThread):
         return super()._wait_busy(attempts)
 
 
-def settle(ran: list[Ran]) -> None:
-    """On the loop: tell those who still wait."""
+def _settle_all(ran: list[Ran]) -> None:
     for each in ran:
-        future, error = each.work.future, each.error
-        if future.done():
-            continue
-        if error is None:
-            future.set_result(each.result)
-        elif isinstance(error, StopIteration):  # a future refuses it, and the caller would wait for ever
-            future.set_exception(RuntimeError(f"the work raised StopIteration: {error}"))
-        else:
-            future.set_exception(error)
+        settle(each.work.future, each.result, each.error)
 
 
 def _run(connection: Connection, works: Works) -> Sequence[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from native_routes.declaration import Claims, Route, RouteGroup
-from native_routes.reply import Refusal, Stream, text_reply
+from native_routes.reply import UNCAUGHT, Refusal, Stream
 from proxy.caps import EXEMPT
 from proxy.cutover import Mode
 from proxy.exchange import BodyTooLargeError, Exchange
@@ -24,7 +24,6 @@ from proxy.status_rewrite import Rewrite, with_status_rewrite
 
 SHOWS_PROCESS = frozenset({"/health", "/api/status"})  # pid, port and address of whoever answers
 ONEPASSWORD = "onepassword"
-UNCAUGHT = text_reply("Internal Server Error", 500)  # what legacy answers when a handler of its own throws
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ import structlog
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from native_routes.reply import Refusal, Reply, text_reply
+from native_routes.reply import UNCAUGHT, Refusal, Reply
 from proxy import status
 from proxy.admit import Admission
 from proxy.answer import Answerer
@@ -112,7 +112,7 @@ class FrontDoor:
         if exchange.started:
             exchange.abort()
         elif not exchange.gone:
-            send_reply(exchange, text_reply("Internal Server Error", 500), ANYWHERE)
+            send_reply(exchange, UNCAUGHT, ANYWHERE)
 
 
 def _terms(caller: Caller) -> Terms:

@@ -19,7 +19,7 @@ from native_routes.outside import BORROW_WITHIN_S, Clock
 from native_routes.pipeline_config import is_number
 from native_routes.query_string import query_parameter
 from native_routes.reader import Reader
-from native_routes.reply import Reply, json_reply, text_reply
+from native_routes.reply import UNCAUGHT, Reply, json_reply
 from native_routes.stored_values import as_object
 
 DEFAULT_SCORES: Final = "50"
@@ -77,7 +77,7 @@ async def show_memory_safety(request: NativeRequest) -> Reply:
     try:
         domains = await context.reader.run(read_domains, context.clock.now_ms())
     except DatabaseError:
-        return _failed()
+        return UNCAUGHT
     recent = errors.last_errors(errors.told_errors(told), stage="mutation")
     return json_reply(
         {"mutation": domains["mutation"], "recentErrors": recent, "errorSummary": errors.told_summary(told)}
@@ -93,7 +93,7 @@ async def show_continuity(request: NativeRequest) -> Reply:
     try:
         scores = await _context(request).reader.run(_scores, project, math.nan if limit == NOT_BOUND else limit)
     except DatabaseError:
-        return _failed()
+        return UNCAUGHT
     figures = summary([score.score for score in scores])
     return json_reply({"scores": [as_object(score) for score in scores], "summary": figures})
 
@@ -103,7 +103,7 @@ async def show_latest_continuity(request: NativeRequest) -> Reply:
     try:
         scores = await _context(request).reader.run(lambda connection: queries.LATEST_SCORES.all(connection))
     except DatabaseError:
-        return _failed()
+        return UNCAUGHT
     return json_reply({"scores": [as_object(score) for score in scores]})
 
 
@@ -128,7 +128,3 @@ def _scores(connection: Connection, project: str | None, limit: float) -> list[q
 def _context(request: NativeRequest) -> Context:
     context: Context = request.context
     return context
-
-
-def _failed() -> Reply:
-    return text_reply("Internal Server Error", 500)

@@ -10,7 +10,7 @@ from native_routes.declaration import NativeRequest
 from native_routes.javascript.dates import LAST_MS, iso_text
 from native_routes.javascript.values import truthy
 from native_routes.outside import Clock
-from native_routes.reply import Refusal, Reply, json_reply, text_reply
+from native_routes.reply import UNCAUGHT, Refusal, Reply, json_reply
 from native_routes.request_body import read_json
 from native_routes.tokens import ROLES, mint
 
@@ -38,7 +38,7 @@ async def issue_token(request: NativeRequest) -> Reply:
         raise Refusal(400, f"role must be one of: {', '.join(ROLES)}")
     ttl_s, scope, now_ms = _ttl_s(body, policy), body.get("scope"), context.clock.now_ms()
     if not now_ms + ttl_s * 1000 <= LAST_MS:
-        return text_reply("Internal Server Error", 500)  # legacy's date is invalid, and throws
+        return UNCAUGHT  # legacy's date is invalid, and throws
     token = mint(
         policy.secret,
         sub=_subject(body, role),

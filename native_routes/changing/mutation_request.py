@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from native_routes.database import ConstraintViolated, StatementError
+from native_routes.database import ConstraintViolated, SchemaMismatch
 from native_routes.declaration import NativeRequest
 from native_routes.javascript.coercion import optional_positive_integer, optional_text
 from native_routes.javascript.primitives import trim
 from native_routes.javascript.values import UnbindableError
 from native_routes.memory_config import MemoryConfig
 from native_routes.query_string import query_parameter
-from native_routes.reply import Refusal, text_reply
+from native_routes.reply import Refusal
 
 # Where a statement of legacy throws: a token without a subject or with one that is no text, a model's name that is
 # none, content that was stored anew meanwhile, a table that lacks a column. Nothing catches it there.
-THROWS: Final = (ConstraintViolated, StatementError, UnbindableError)
-THROWN: Final = text_reply("Internal Server Error", 500)
+THROWS: Final = (ConstraintViolated, SchemaMismatch, UnbindableError)
 IF_VERSION: Final = "if_version must be a positive integer"
 NO_REASON: Final = "reason is required"
 

@@ -9,7 +9,7 @@ from native_routes.database import DatabaseError
 from native_routes.declaration import NativeRequest
 from native_routes.diagnostics.report import Context, Report, current_report
 from native_routes.javascript.objects import METHODS, PROTOTYPE
-from native_routes.reply import Refusal, Reply, json_reply, text_reply
+from native_routes.reply import UNCAUGHT, Refusal, Reply, json_reply
 
 EMPTY: Final = Reply(200, b"", ((b"content-type", b"application/json"),))
 
@@ -42,4 +42,4 @@ async def _report(request: NativeRequest) -> Report | Reply:
     try:
         return await current_report(context)
     except DatabaseError:
-        return text_reply("Internal Server Error", 500)
+        return UNCAUGHT

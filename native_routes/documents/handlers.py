@@ -17,7 +17,7 @@ from native_routes.javascript.values import UnbindableError, bindable
 from native_routes.outside import Clock, new_id, now_text
 from native_routes.query_string import query_parameter
 from native_routes.reader import Reader
-from native_routes.reply import Refusal, Reply, json_reply, text_reply
+from native_routes.reply import UNCAUGHT, Refusal, Reply, json_reply
 from native_routes.request_body import read_json
 from native_routes.stored_values import as_json, as_object
 from native_routes.writer import Writer
@@ -46,7 +46,7 @@ async def add_document(request: NativeRequest) -> Reply:
     except ValueError:
         raise Refusal(400, "Invalid JSON body") from None
     if body is None:
-        return text_reply("Internal Server Error", 500)
+        return UNCAUGHT
     document = read_document(body)
     document_id = new_id()
     try:
@@ -103,7 +103,7 @@ async def forget_document(request: NativeRequest) -> Reply:
     try:
         document = await context.reader.run(_document, document_id)
     except DatabaseError:
-        return text_reply("Internal Server Error", 500)  # legacy looks before it begins to catch
+        return UNCAUGHT  # legacy looks before it begins to catch
     if document is None:
         raise Refusal(404, "Document not found")
     actor = actor_of(request, UNNAMED)

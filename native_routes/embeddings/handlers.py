@@ -18,7 +18,7 @@ from native_routes.memory_config import MemoryConfig
 from native_routes.outside import Clock, now_text
 from native_routes.query_string import query_parameter
 from native_routes.reader import Reader
-from native_routes.reply import Reply, json_reply, text_reply
+from native_routes.reply import UNCAUGHT, Reply, json_reply
 from native_routes.searching.embedding_provider import EmbeddingProvider
 
 JSON: Final = ((b"content-type", b"application/json"),)
@@ -70,7 +70,7 @@ async def show_health(request: NativeRequest) -> Reply:
     try:
         found = await context.reader.run(checks, config, status)
     except DatabaseError:
-        return text_reply("Internal Server Error", 500)
+        return UNCAUGHT
     return json_reply(report(found, config, now_text(context.clock)))
 
 

@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol
 from native_routes.actor import actor_of
 from native_routes.changing.memory_history import Mutation
 from native_routes.changing.mutation_request import (
-    THROWN,
     THROWS,
     read_if_version,
     read_memory_id,
@@ -30,7 +29,7 @@ from native_routes.outside import Clock, now_text
 from native_routes.project_scope import check_project
 from native_routes.query_string import query_parameter
 from native_routes.reader import Reader
-from native_routes.reply import Refusal, Reply, json_reply
+from native_routes.reply import UNCAUGHT, Refusal, Reply, json_reply
 from native_routes.stored_values import as_json
 from native_routes.writer import Writer
 
@@ -74,7 +73,7 @@ async def recover(request: NativeRequest) -> Reply:
     try:
         outcome = await context.writer.run(lambda connection: recover_memory(connection, memory_id, mutation, now_ms))
     except THROWS:
-        return THROWN  # its content was stored anew, for one
+        return UNCAUGHT  # its content was stored anew, for one
     return _answer(memory_id, outcome, retentionDays=RETENTION_DAYS)
 
 
@@ -93,7 +92,7 @@ async def forget_one(request: NativeRequest) -> Reply:
     try:
         outcome = await context.writer.run(partial(_forget, memory_id, mutation, bool(force)))
     except THROWS:
-        return THROWN
+        return UNCAUGHT
     return _answer(memory_id, outcome)
 
 
@@ -110,7 +109,7 @@ async def forget_many(request: NativeRequest) -> Reply:
     try:
         candidates = await context.reader.run(find_candidates, wanted)
     except StatementError:
-        return THROWN  # legacy's statement throws too
+        return UNCAUGHT  # legacy's statement throws too
     if mode == "preview":
         return json_reply(_preview(candidates))
     reason, force = _read_execution(payload)
@@ -120,7 +119,7 @@ async def forget_many(request: NativeRequest) -> Reply:
     try:
         results = await context.writer.run(partial(_forget_all, wanted, payload, mutation, force))
     except THROWS:
-        return THROWN
+        return UNCAUGHT
     deleted = sum(result["status"] == "deleted" for result in results)
     return json_reply({"mode": "execute", "requested": len(results), "deleted": deleted, "results": results})
 

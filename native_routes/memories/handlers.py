@@ -6,7 +6,7 @@ import math
 from typing import Any, Final, Protocol
 
 from native_routes.daemon_log import DaemonLog
-from native_routes.database import Connection, DatabaseError, StatementError
+from native_routes.database import Connection, DatabaseError, SchemaMismatch, StatementError
 from native_routes.declaration import NativeRequest
 from native_routes.javascript.coercion import optional_positive_integer
 from native_routes.javascript.json_text import parse_json
@@ -17,14 +17,13 @@ from native_routes.memories.timeline import read_timeline, unbuilt_timeline
 from native_routes.outside import Clock
 from native_routes.query_string import query_parameter
 from native_routes.reader import Reader
-from native_routes.reply import Refusal, Reply, json_reply, text_reply
+from native_routes.reply import UNCAUGHT, Refusal, Reply, json_reply
 from native_routes.stored_values import as_json, as_object, bytes_text
 
 DEFAULT_HISTORY: Final = 200
 MOST_HISTORY: Final = 1000
 JSON: Final = ((b"content-type", b"application/json"),)
 NOT_BOUND: Final = -(2.0**63)  # The SQLite inside Bun takes it for no integer; the one here would.
-THROWN: Final = text_reply("Internal Server Error", 500)  # a table lacks a column, and legacy's statement throws
 UNLISTED: Final = {
     "memories": [],
     "stats": {"total": 0, "withEmbeddings": 0, "critical": 0},
@@ -77,8 +76,8 @@ async def show_memory(request: NativeRequest) -> Reply:
     memory_id = _id(request, "memory id is required")
     try:
         memory = await _context(request).reader.run(lambda connection: queries.MEMORY.one(connection, id=memory_id))
-    except StatementError:
-        return THROWN
+    except SchemaMismatch:
+        return UNCAUGHT
     if memory is None:
         raise Refusal(404, "not found")
     return json_reply({**as_object(memory), "sessionId": _session_id(memory)})
@@ -97,8 +96,8 @@ async def show_history(request: NativeRequest) -> Reply:
     limit = optional_positive_integer(query_parameter(request.head.target, "limit")) or DEFAULT_HISTORY
     try:
         entries = await _context(request).reader.run(_history, memory_id, min(limit, MOST_HISTORY))
-    except StatementError:
-        return THROWN
+    except SchemaMismatch:
+        return UNCAUGHT
     if entries is None:
         raise Refusal(404, "Not found", memoryId=memory_id)
     return json_reply({"memoryId": memory_id, "count": len(entries), "history": [_entry(entry) for entry in entries]})
@@ -109,8 +108,8 @@ async def show_job(request: NativeRequest) -> Reply:
     job_id = _id(request, "job id is required")
     try:
         job = await _context(request).reader.run(lambda connection: queries.JOB.one(connection, id=job_id))
-    except StatementError:
-        return THROWN
+    except SchemaMismatch:
+        return UNCAUGHT
     if job is None or not _is_complete(job):
         raise Refusal(404, "Job not found")
     stored = as_object(job)

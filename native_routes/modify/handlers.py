@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 from native_routes.actor import actor_of
 from native_routes.changing.memory_history import Mutation
 from native_routes.changing.mutation_request import (
-    THROWN,
     THROWS,
     read_if_version,
     read_memory_id,
@@ -28,7 +27,7 @@ from native_routes.modify.patch import Patch, read_patch
 from native_routes.outside import Clock, now_text
 from native_routes.project_scope import check_project
 from native_routes.reader import Reader
-from native_routes.reply import Refusal, Reply, json_reply
+from native_routes.reply import UNCAUGHT, Refusal, Reply, json_reply
 from native_routes.writer import Writer
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ async def modify_memory(request: NativeRequest) -> Reply:
     try:
         outcome = await context.writer.run(lambda connection: change_memory(connection, change))
     except THROWS:
-        return THROWN
+        return UNCAUGHT
     status, error = REFUSED.get(outcome.status, (200, undefined))
     return json_reply({**told(change, outcome), "error": error}, status)
 
@@ -111,7 +110,7 @@ async def modify_memories(request: NativeRequest) -> Reply:
             batch.add(Change(memory_id, patch, vector, Mutation(actor, reason, at, if_version)))
         await batch.write()
     except THROWS:
-        return THROWN
+        return UNCAUGHT
     updated = sum(result["status"] == "updated" for result in batch.results)
     return json_reply({"total": len(batch.results), "updated": updated, "results": batch.results})
 

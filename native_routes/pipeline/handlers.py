@@ -17,7 +17,7 @@ from native_routes.pipeline.discovery import UnusableModelError
 from native_routes.pipeline.known_models import current
 from native_routes.pipeline.registry import ModelRegistry
 from native_routes.query_string import query_parameter
-from native_routes.reply import Reply, json_reply, text_reply
+from native_routes.reply import UNCAUGHT, Reply, json_reply
 
 NOT_LISTS: Final = METHODS | {PROTOTYPE}
 """What legacy finds under these names when it looks for a list of models makes it fail."""
@@ -51,7 +51,7 @@ async def show_status(request: NativeRequest) -> Reply:
         report = await diagnostics.current_report(context)
         walk = await _last_walk(context, overview.told_traversal(told))
     except DatabaseError:
-        return _failed()
+        return UNCAUGHT
     return json_reply(
         {
             "workers": overview.workers(told),
@@ -76,7 +76,7 @@ async def list_models(request: NativeRequest) -> Reply:
     target = request.head.target
     provider = query_parameter(target, "provider")
     if provider in NOT_LISTS and not models.enabled:
-        return _failed()
+        return UNCAUGHT
     found = models.of_provider(provider)
     shown = found if query_parameter(target, "deprecated") == "true" else current(found)
     return json_reply({"models": shown, "registry": models.status()})
@@ -96,7 +96,7 @@ async def refresh_models(request: NativeRequest) -> Reply:
     try:
         await models.refresh(context)
     except UnusableModelError:
-        return _failed()
+        return UNCAUGHT
     return json_reply({"models": models.by_provider(), "registry": models.status()})
 
 
@@ -113,7 +113,3 @@ async def _last_walk(context: Context, told: Mapping[str, Any] | None) -> Mappin
     if walk is None or not overview.is_older(told, walk.at_ms):
         return told
     return await context.reader.run(walk.status)
-
-
-def _failed() -> Reply:
-    return text_reply("Internal Server Error", 500)

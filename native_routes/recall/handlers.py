@@ -20,7 +20,7 @@ from native_routes.recall.recall_request import QueryNotTextError, read_recall
 from native_routes.recall.search import Asked, RecallRequest, Searcher
 from native_routes.recall.similar import find_anchor, load_similar
 from native_routes.recall.sources import Scored
-from native_routes.reply import Refusal, Reply, json_reply, text_reply
+from native_routes.reply import UNCAUGHT, Refusal, Reply, json_reply
 from native_routes.searching.embedders import Embedder
 from native_routes.searching.filters import UnusableFilterError
 from native_routes.searching.vectors import VectorSearch
@@ -62,7 +62,7 @@ async def recall(request: NativeRequest) -> Reply:
     try:
         wanted = read_recall(body, _field(request, b"x-signet-agent-id"))
     except QueryNotTextError:
-        return text_reply("Internal Server Error", 500)  # legacy throws before it begins to search
+        return UNCAUGHT  # legacy throws before it begins to search
     except (UnusableFilterError, TypeError) as error:
         return _recall_failed(_context(request), error)
     return await _recall(_context(request), wanted)

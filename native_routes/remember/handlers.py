@@ -16,7 +16,7 @@ from native_routes.remember.long_text import NoGroupError, remember_long
 from native_routes.remember.one_memory import NotSavedError, remember_one
 from native_routes.remember.services import Context
 from native_routes.remember.wish import NotTextError, Wish, read_content, read_wish
-from native_routes.reply import Refusal, Reply, json_reply, text_reply
+from native_routes.reply import UNCAUGHT, Refusal, Reply, json_reply
 from native_routes.request_body import read_json
 from native_routes.stored_values import as_json
 
@@ -62,7 +62,7 @@ async def _remember(context: Context, body: Any) -> Reply:
             raise Refusal(400, "content produced no valid chunks")
         return await _remember_chunks(context, chunks, read_wish(body, content), config)
     except NotTextError:
-        return text_reply("Internal Server Error", 500)
+        return UNCAUGHT
 
 
 def _is_longer(content: str, limit: float) -> bool:

@@ -30,7 +30,7 @@ from native_routes.reader import Reader
 from native_routes.searching.embedders import Vector
 from native_routes.searching.vector_form import VectorForm
 from native_routes.searching.vector_index import Nearest, Neighbour, VectorIndex, VectorMode, VectorStatus
-from native_routes.sqlite_thread import SqliteThread
+from native_routes.sqlite_thread import SqliteThread, settle
 from native_routes.wal_checkpoints import Checkpoints
 
 __all__ = ["MEMORY_LIMIT_BYTES", "Neighbour", "VectorMode", "VectorSearch", "VectorStatus"]
@@ -194,7 +194,7 @@ class VectorSearch:
     def _begin(self) -> None:
         if self._thread is None:  # closed meanwhile
             waiting, self._waiting = self._waiting, []
-            _settle([(search.answer, None, DatabaseUnopened("the search was closed")) for search in waiting])
+            _settle_all([(search.answer, None, DatabaseUnopened("the search was closed")) for search in waiting])
         elif self._batches is None or self._batches.done():
             self._batches = asyncio.get_running_loop().create_task(self._answer_waiting(self._thread))
 
@@ -205,7 +205,7 @@ class VectorSearch:
             try:
                 await thread.run_within(DEADLINE_S, self._answer, batch, asyncio.get_running_loop())
             except Exception as error:  # told to every caller: nobody may wait for ever
-                _settle([(search.answer, None, error) for search in batch])
+                _settle_all([(search.answer, None, error) for search in batch])
 
     def _writes_again(self) -> bool:
         """Whether something is still to be written, and it is time to try again."""
@@ -232,20 +232,20 @@ class VectorSearch:
             found = iter(self._nearest(connection, questions))
             together = ANSWERED_TOGETHER if self._is_as_before(connection) else max(len(batch), 1)
             outcomes = _outcomes(connection, batch[:together], found)
-        self._settle(connection, outcomes, loop)
+        self._hand_over(connection, outcomes, loop)
         for start in range(together, len(batch), together):
             with _snapshot(connection):
                 outcomes = _outcomes(connection, batch[start : start + together], found)
-            self._settle(connection, outcomes, loop)
+            self._hand_over(connection, outcomes, loop)
 
     def _is_as_before(self, connection: Connection) -> bool:
         version, self._version = self._version, connection.pragma("data_version")
         return version == self._version
 
-    def _settle(self, connection: Connection, outcomes: list[_Outcome], loop: asyncio.AbstractEventLoop) -> None:
+    def _hand_over(self, connection: Connection, outcomes: list[_Outcome], loop: asyncio.AbstractEventLoop) -> None:
         self._write_books(connection, loop)
         if outcomes:
-            loop.call_soon_threadsafe(_settle, outcomes)
+            loop.call_soon_threadsafe(_settle_all, outcomes)
 
     def _write_books(self, connection: Connection, loop: asyncio.AbstractEventLoop) -> None:
         """Write what is due, or begin again later when another program keeps the database locked."""
@@ -297,11 +297,6 @@ def _outcome(work: Work[Any], connection: Connection, nearest: list[Neighbour]) 
         return None, error
 
 
-def _settle(outcomes: list[_Outcome]) -> None:
-    for answer, result, problem in outcomes:
-        if answer.done():
-            continue
-        if problem is None:
-            answer.set_result(result)
-        else:
-            answer.set_exception(problem)
+def _settle_all(outcomes: list[_Outcome]) -> None:
+    for outcome in outcomes:
+        settle(*outcome)

@@ -19,8 +19,11 @@ from native_routes.database import (
     DatabaseReadOnly,
     DatabaseUnopened,
     DeadlineExceeded,
+    SchemaMismatch,
+    StatementError,
     check_vector_search,
     load_vector_search,
+    read_pieces,
     vector_library_path,
 )
 from native_routes.sqlite_thread import SqliteThread
@@ -184,3 +187,43 @@ async def test_vector_functions_are_loaded_into_one_connection(database: SqliteT
     await database.run(load_vector_search)
     ((distance,),) = await database.run(execute, "SELECT vec_distance_cosine('[1,0]', '[0,1]')")
     assert distance == pytest.approx(1.0)
+
+
+async def test_a_work_that_raises_stop_iteration_is_answered(database: SqliteThread) -> None:
+    def stop(_: Connection) -> None:
+        raise StopIteration
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await asyncio.wait_for(database.run(stop), 20)
+
+
+async def test_pieces_of_a_blob_are_its_bytes_and_the_file_is_not_mapped_longer(database: SqliteThread) -> None:
+    await database.run(execute, "CREATE TABLE blobs (bytes BLOB)")
+    await database.run(execute, "INSERT INTO blobs SELECT zeroblob(20000) || x'010203' || zeroblob(20000)")
+
+    def pieces(connection: Connection, rowid: int) -> list[bytes]:
+        return read_pieces(connection, "blobs", "bytes", rowid, [20_000, 19_999, 40_001, 50_000], 3)
+
+    assert await database.run(pieces, 1) == [b"\1\2\3", b"\0\1\2", b"\0\0", b""]
+    with pytest.raises(StatementError):
+        await database.run(pieces, 2)
+    assert await database.run(execute, "PRAGMA mmap_size") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("SELECT * FROM missing", SchemaMismatch),
+        ("SELECT missing FROM things", SchemaMismatch),
+        ("INSERT INTO things (missing) VALUES (1)", SchemaMismatch),
+        ("SELECT name FROM FROM things", StatementError),
+        ("SELECT missing(name) FROM things", StatementError),
+        ("SELECT", StatementError),
+    ],
+)
+async def test_a_name_that_the_database_does_not_have_is_told_from_a_wrong_statement(
+    database: SqliteThread, statement: str, kind: type[StatementError]
+) -> None:
+    with pytest.raises(StatementError) as raised:
+        await database.run(execute, statement)
+    assert type(raised.value) is kind

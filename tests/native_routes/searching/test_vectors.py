@@ -9,16 +9,18 @@ import json
 import random
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import apsw
 import numpy as np
 import pytest
 
 from native_routes.database import Connection, DatabaseUnopened
 from native_routes.recall.queries import NEAR_MEMORIES
 from native_routes.searching.vector_form import VectorForm
-from native_routes.searching.vectors import Neighbour, VectorMode, VectorSearch
+from native_routes.searching.vectors import ANSWERED_TOGETHER, Neighbour, VectorMode, VectorSearch
 from tests.native_routes.vector_home import DIMENSIONS, Vector, VectorHome
 
 
@@ -65,11 +67,47 @@ async def test_callers_that_leave_while_it_opens_leave_no_connection_behind(sear
 
 async def test_a_search_that_meets_the_close_is_told(search: VectorSearch) -> None:
     await search.warm()
-    closing = asyncio.ensure_future(search.close())
+    closed = asyncio.ensure_future(search.close())
     searches = [asyncio.ensure_future(search.run(None, 1, lambda *_: "found")) for _ in range(5)]
-    _, pending = await asyncio.wait([closing, *searches], timeout=20)
+    _, pending = await asyncio.wait([closed, *searches], timeout=20)
 
     assert not pending
+
+
+@pytest.mark.parametrize("committed_before", [True, False])
+async def test_a_batch_sees_one_state_where_another_program_has_committed_since_the_last(
+    home: VectorHome, search: VectorSearch, committed_before: bool
+) -> None:
+    """Else it is answered in parts, each of the state that is there by then."""
+    home.add(3)
+    await search.warm()
+    if committed_before:
+        home.memory("before", content_hash="before")
+
+    def count(connection: Connection, _: list[Neighbour]) -> int:
+        return len(connection.execute("SELECT 1 FROM memories").fetchall())
+
+    def count_and_commit(connection: Connection, nearest: list[Neighbour]) -> int:
+        seen = count(connection, nearest)
+        with closing(apsw.Connection(str(home.path))) as other:
+            other.execute("DELETE FROM memories")
+        return seen
+
+    works = [count_and_commit, *[count] * (2 * ANSWERED_TOGETHER)]
+    seen = await asyncio.gather(*(search.run(None, 1, work) for work in works))
+
+    if committed_before:
+        assert seen == [4] * len(works)
+    else:
+        assert seen == [3] * ANSWERED_TOGETHER + [0] * (len(works) - ANSWERED_TOGETHER)
+
+
+async def test_a_work_that_raises_stop_iteration_is_answered(search: VectorSearch) -> None:
+    def stop(*_: object) -> None:
+        raise StopIteration
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await asyncio.wait_for(search.run(None, 1, stop), 20)
 
 
 async def test_neighbours_are_sqlite_vecs_in_its_order_with_its_distances(
