@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from scripts.benchmark import questions
 from scripts.benchmark.agreement import disagreements
 from scripts.benchmark.contest_rows import load_rows, memory_rows
 from scripts.benchmark.contests import Contest, LoadKind
@@ -18,6 +19,7 @@ from scripts.benchmark.duel import Beside, Pace, in_turns, wait_until_quiet
 from scripts.benchmark.generator import Request, ask
 from scripts.benchmark.homes.build import HomeSpec, put_into
 from scripts.benchmark.other_writer import writing
+from scripts.benchmark.remembering import remembering
 from scripts.benchmark.rows import MeasurementError, Row
 from scripts.benchmark.running import get, pss_mb
 from scripts.benchmark.sides import Side, copy_database, embedder, legacy_side, native_side, place
@@ -87,9 +89,12 @@ class ContestRun:
         return load_rows(self._title, load, turns, self.daemon, self.spec.memories)
 
     def _beside(self, load: LoadKind) -> Beside:
-        if not load.written_per_s:
-            return lambda _: contextlib.nullcontext()
-        return lambda side: writing(side, self.spec.seed, load.written_per_s)
+        if load.written_per_s:
+            return lambda side: writing(side, self.spec.seed, load.written_per_s)
+        if load.remembered_per_s:
+            texts = questions.remembers(self.spec, load.name)  # each turn goes on where the last one ended
+            return lambda side: remembering(side, texts, load.remembered_per_s, self.pace.seconds)
+        return lambda _: contextlib.nullcontext()
 
     def _stalls(self, sides: list[Side]) -> list[Row]:
         """Of native only: one recall keeps legacy's loop busy to its end."""

@@ -32,6 +32,7 @@ class LoadKind:
     p99: Mapping[int, Budget] = field(default_factory=dict)
     percentiles: tuple[int, ...] = (50, 95, 99)
     written_per_s: int = 0  # memories that another program writes meanwhile
+    remembered_per_s: int = 0  # memories that the side itself is told to remember meanwhile
     most: int | None = None
     adds: bool = True
 
@@ -61,6 +62,9 @@ def _at_least(times: float) -> Budget:
     return Budget(times, at_most=False)
 
 
+_RECALLS_PER_S: Final = {10_000: _at_least(10), 100_000: _at_least(20)}
+_RECALL_P99: Final = {10_000: Budget(0.1)}
+
 RECALL: Final = Contest(
     name="recall",
     group="recall",
@@ -69,16 +73,26 @@ RECALL: Final = Contest(
         f"{MANY} clients",
         MANY,
         questions.recalls,
-        per_s={10_000: _at_least(10), 100_000: _at_least(20)},
-        p99={10_000: Budget(0.1)},
+        per_s=_RECALLS_PER_S,
+        p99=_RECALL_P99,
     ),
     others=(
         LoadKind("1 client", 1, questions.recalls),
         LoadKind(f"{MANY} clients, {AGAIN} queries again and again", MANY, questions.again(questions.recalls, AGAIN)),
         LoadKind(
-            f"{MANY} clients while {WRITTEN_PER_S} memories/s are written",
+            f"{MANY} clients while {WRITTEN_PER_S} memories/s are remembered",
             MANY,
             questions.recalls,
+            per_s=_RECALLS_PER_S,
+            p99=_RECALL_P99,
+            remembered_per_s=WRITTEN_PER_S,
+        ),
+        LoadKind(
+            f"{MANY} clients while another program writes {WRITTEN_PER_S} memories/s",
+            MANY,
+            questions.recalls,
+            per_s=_RECALLS_PER_S,
+            p99=_RECALL_P99,
             written_per_s=WRITTEN_PER_S,
         ),
     ),

@@ -40,15 +40,19 @@ class Asked:
         return self.latencies_ms[min(self.requests - 1, int(self.requests * percent / 100))]
 
 
-def ask(port: int, requests: Sequence[Request], *, clients: int, seconds: float, served_by: str = "") -> Asked:
+def ask(
+    port: int, requests: Sequence[Request], *, clients: int, seconds: float, served_by: str = "", per_s: float = 0
+) -> Asked:
     """Send these requests, `clients` at a time, until they or the seconds are used up; what is under way may finish.
 
+    With `per_s` no sooner than so many a second, and a latency begins when its request was due.
     Raises MeasurementError when a reply is no 200, says that it failed, or (with `served_by`) comes from elsewhere.
     """
     order = {
         "port": port,
         "clients": clients,
         "seconds": seconds,
+        "per_s": per_s,
         "served_by": served_by,
         "requests": [[request.method, request.target, request.body] for request in requests],
     }

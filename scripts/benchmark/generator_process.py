@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,10 +36,14 @@ class Tally:
         self.first_failure = self.first_failure or what
 
 
+Due = Iterator[tuple[float, bytes]]
+"""Requests, each with the time before which it must not be sent; 0: at once."""
+
+
 class Client(asyncio.Protocol):
     """Takes the next request as soon as its reply is whole, until there is none or time is up."""
 
-    def __init__(self, requests: Iterator[bytes], tally: Tally, ends_s: float) -> None:
+    def __init__(self, requests: Due, tally: Tally, ends_s: float) -> None:
         self._requests, self._tally, self._ends_s = requests, tally, ends_s
         self._parser = httptools.HttpResponseParser(self)
         self._waiting = False
@@ -51,14 +55,20 @@ class Client(asyncio.Protocol):
         self._send()
 
     def _send(self) -> None:
-        request = next(self._requests, None) if time.perf_counter() < self._ends_s else None
-        if request is None:
+        now_s = time.perf_counter()
+        due_s, request = next(self._requests, (0.0, b"")) if now_s < self._ends_s else (0.0, b"")
+        if not request or due_s > self._ends_s:
             self._transport.close()
             self._end()
-            return
+        elif due_s > now_s:
+            asyncio.get_running_loop().call_later(due_s - now_s, self._write, request, due_s)
+        else:
+            self._write(request, due_s or now_s)
+
+    def _write(self, request: bytes, due_s: float) -> None:
         self._request, self._waiting = request, True
         self._size, self._head, self._served_by = 0, b"", b""
-        self._sent_s = time.perf_counter()
+        self._due_s = due_s
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -80,7 +90,7 @@ class Client(asyncio.Protocol):
         if problem:
             tally.fail(f"{self._request[:300]!r}: {problem}")
         else:
-            tally.latencies_ms.append((now_s - self._sent_s) * 1e3)
+            tally.latencies_ms.append((now_s - self._due_s) * 1e3)
             tally.ended_s = now_s
             tally.empty += self._size < SMALL_REPLY_BYTES and b'"results":[]' in self._head
         self._send()
@@ -106,8 +116,9 @@ class Client(asyncio.Protocol):
 async def run(order: dict[str, Any]) -> dict[str, Any]:
     loop = asyncio.get_running_loop()
     tally = Tally(order["served_by"].encode())
-    requests = iter([_bytes(order["port"], *request) for request in order["requests"]])
+    wires = [_bytes(order["port"], *request) for request in order["requests"]]
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
+    requests = _due(wires, began_s, order["per_s"])
     ends_s = began_s + order["seconds"]
     clients = [
         (await loop.create_connection(lambda: Client(requests, tally, ends_s), "127.0.0.1", order["port"]))[1]
@@ -124,6 +135,11 @@ async def run(order: dict[str, Any]) -> dict[str, Any]:
         "first_failure": tally.first_failure,
         "cpu_s": time.process_time() - began_cpu_s,
     }
+
+
+def _due(requests: Sequence[bytes], began_s: float, per_s: float) -> Due:
+    for number, request in enumerate(requests):
+        yield (began_s + number / per_s if per_s else 0.0), request
 
 
 def _bytes(port: int, method: str, target: str, text: str) -> bytes:

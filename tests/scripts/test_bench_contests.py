@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from scripts.benchmark.homes.build import HomeSpec, put_into
 from scripts.benchmark.homes.meaning import meaning
 from scripts.benchmark.other_writer import writing
 from scripts.benchmark.questions import Questions
+from scripts.benchmark.remembering import remembering
 from scripts.benchmark.rows import Budget, MeasurementError, Row
 from scripts.benchmark.sides import Side, embedder
 
@@ -142,6 +143,29 @@ def test_every_request_is_sent_once_and_every_latency_is_kept() -> None:
     assert asked.duration_s < DEADLINE_S
 
 
+def test_requests_are_sent_no_sooner_than_their_pace_allows() -> None:
+    with answering({"results": []}) as port:
+        asked = ask(port, [RECALL] * 20, clients=4, seconds=DEADLINE_S, per_s=50)
+    assert asked.requests == 20
+    assert asked.duration_s >= 19 / 50
+
+
+def test_a_paced_load_ends_in_time_with_requests_that_were_not_due() -> None:
+    with answering({"results": []}) as port:
+        asked = ask(port, [RECALL] * 20, clients=4, seconds=0.5, per_s=10)
+    assert 1 <= asked.requests <= 6
+
+
+def test_a_side_that_remembers_less_than_it_is_told_voids_the_row(tmp_path: Path) -> None:
+    told = repeat(Request("POST", "/api/memory/remember", '{"content": "tea"}'))
+    with answering({"id": "a"}) as port:
+        side = Side("native", port, 0, tmp_path, "native")
+        with remembering(side, told, 20, 0.1):
+            pass
+        with pytest.raises(MeasurementError, match="native remembered"), remembering(side, told, 50_000, 0.1):
+            pass
+
+
 @pytest.mark.parametrize(
     "kind", [questions.recalls, questions.searches, questions.remembers, questions.rewrites, questions.retags]
 )
@@ -237,6 +261,10 @@ def test_budgets_are_those_of_the_design() -> None:
     assert budgets[("list", "first page, 10 clients", 10_000)] == ">= 1.2"
     assert budgets[("remember", "10 clients", 10_000)] == ">= 3"
     assert str(CONTESTS["recall"].main.p99[10_000]) == "<= 0.1"
+    beside_writes = [load for load in CONTESTS["recall"].loads if load.written_per_s or load.remembered_per_s]
+    assert len(beside_writes) == 2
+    assert all(load.per_s == CONTESTS["recall"].main.per_s for load in beside_writes)
+    assert all(load.p99 == CONTESTS["recall"].main.p99 for load in beside_writes)
 
 
 def test_a_tiny_contest_measures_every_row_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -1,0 +1,39 @@
+"""Memories that a side is told to remember while it is asked for others: what its own writes cost its recall."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Final
+
+from scripts.benchmark.generator import ask
+from scripts.benchmark.questions import Questions
+from scripts.benchmark.rows import MeasurementError
+from scripts.benchmark.sides import Side
+
+CLIENTS: Final = 100  # legacy answers a write after a second when recalls keep its loop busy
+BEGINS_S: Final = 0.5  # before the block: the generator needs some of it to start
+LEAST_SHARE: Final = 0.9  # of the pace that was asked for; below it the row would not say what it claims
+
+
+@contextlib.contextmanager
+def remembering(side: Side, questions: Questions, per_s: int, seconds: float) -> Iterator[None]:
+    """So many of the questions a second, from a little before the block on, which lasts `seconds`.
+
+    Raises MeasurementError when one fails, or the side answers fewer.
+    """
+    lasts_s = BEGINS_S + seconds
+    requests = list(islice(questions, math.ceil(per_s * lasts_s)))
+    with ThreadPoolExecutor(1) as beside:
+        telling = beside.submit(
+            ask, side.port, requests, clients=CLIENTS, seconds=lasts_s, served_by=side.served_by, per_s=per_s
+        )
+        time.sleep(BEGINS_S)
+        yield
+        told = telling.result()
+    if told.requests < LEAST_SHARE * per_s * lasts_s:
+        raise MeasurementError(f"{side.name} remembered {told.requests} memories in {told.duration_s:.1f} s")
