@@ -15,22 +15,29 @@ from scripts.benchmark.questions import Questions
 from scripts.benchmark.rows import MeasurementError
 from scripts.benchmark.sides import Side
 
-CLIENTS: Final = 100  # legacy answers a write after a second when recalls keep its loop busy
+CLIENTS: Final = 500  # so many may wait at once: legacy answers a write after seconds when recalls keep its loop busy
 BEGINS_S: Final = 0.5  # before the block: the generator needs some of it to start
 LEAST_SHARE: Final = 0.9  # of the pace that was asked for; below it the row would not say what it claims
 
 
 @contextlib.contextmanager
 def remembering(side: Side, questions: Questions, per_s: int, seconds: float) -> Iterator[None]:
-    """So many of the questions a second, from a little before the block on, which lasts `seconds`.
+    """Send so many of the questions a second, from a little before the block on, which lasts `seconds`.
 
-    Raises MeasurementError when one fails, or the side answers fewer.
+    A side that answers them later than they come has done less beside the block, which is to its advantage there.
+    Raises MeasurementError when one fails, or so many wait that fewer were sent.
     """
     lasts_s = BEGINS_S + seconds
     requests = list(islice(questions, math.ceil(per_s * lasts_s)))
     with ThreadPoolExecutor(1) as beside:
         telling = beside.submit(
-            ask, side.port, requests, clients=CLIENTS, seconds=lasts_s, served_by=side.served_by, per_s=per_s
+            ask,
+            side.port,
+            requests,
+            clients=min(len(requests), CLIENTS),
+            seconds=lasts_s,
+            served_by=side.served_by,
+            per_s=per_s,
         )
         time.sleep(BEGINS_S)
         yield
