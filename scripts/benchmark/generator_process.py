@@ -10,7 +10,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ import httptools
 from scripts.benchmark.own_load import loop_factory
 
 GRACE_S = 60.0
+LOOK_S = 0.001  # how often it is looked whether a client is free again
 SMALL_REPLY_BYTES = 400  # an error reply is; what memories say must not be mistaken for one
 
 
@@ -36,15 +37,11 @@ class Tally:
         self.first_failure = self.first_failure or what
 
 
-Due = Iterator[tuple[float, bytes]]
-"""Requests, each with the time before which it must not be sent; 0: at once."""
-
-
 class Client(asyncio.Protocol):
-    """Takes the next request as soon as its reply is whole, until there is none or time is up."""
+    """One connection. Whenever it has nothing to do, `free` is called with it, to let it ask or end."""
 
-    def __init__(self, requests: Due, tally: Tally, ends_s: float) -> None:
-        self._requests, self._tally, self._ends_s = requests, tally, ends_s
+    def __init__(self, tally: Tally, free: Callable[[Client], None]) -> None:
+        self._tally, self._free = tally, free
         self._parser = httptools.HttpResponseParser(self)
         self._waiting = False
         self._request = b""
@@ -52,24 +49,18 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._transport = transport
-        self._send()
+        self._free(self)
 
-    def _send(self) -> None:
-        now_s = time.perf_counter()
-        due_s, request = next(self._requests, (0.0, b"")) if now_s < self._ends_s else (0.0, b"")
-        if not request or due_s > self._ends_s:
-            self._transport.close()
-            self._end()
-        elif due_s > now_s:
-            asyncio.get_running_loop().call_later(due_s - now_s, self._write, request, due_s)
-        else:
-            self._write(request, due_s or now_s)
-
-    def _write(self, request: bytes, due_s: float) -> None:
+    def ask(self, request: bytes, due_s: float) -> None:
+        """Send it; its latency begins at `due_s`."""
         self._request, self._waiting = request, True
         self._size, self._head, self._served_by = 0, b"", b""
         self._due_s = due_s
         self._transport.write(request)
+
+    def end(self) -> None:
+        self._transport.close()
+        self._end()
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -93,7 +84,7 @@ class Client(asyncio.Protocol):
             tally.latencies_ms.append((now_s - self._due_s) * 1e3)
             tally.ended_s = now_s
             tally.empty += self._size < SMALL_REPLY_BYTES and b'"results":[]' in self._head
-        self._send()
+        self._free(self)
 
     def _problem(self) -> str:
         status = self._parser.get_status_code()
@@ -114,16 +105,11 @@ class Client(asyncio.Protocol):
 
 
 async def run(order: dict[str, Any]) -> dict[str, Any]:
-    loop = asyncio.get_running_loop()
     tally = Tally(order["served_by"].encode())
-    wires = [_bytes(order["port"], *request) for request in order["requests"]]
+    requests = [_bytes(order["port"], *request) for request in order["requests"]]
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    requests = _due(wires, began_s, order["per_s"])
-    ends_s = began_s + order["seconds"]
-    clients = [
-        (await loop.create_connection(lambda: Client(requests, tally, ends_s), "127.0.0.1", order["port"]))[1]
-        for _ in range(order["clients"])
-    ]
+    load = _as_due if order["per_s"] else _one_after_another
+    clients = await load(order, requests, tally, began_s)
     _, unfinished = await asyncio.wait([client.over for client in clients], timeout=order["seconds"] + GRACE_S)
     if unfinished:
         tally.fail(f"{len(unfinished)} replies did not come within {GRACE_S:g} s")
@@ -137,9 +123,55 @@ async def run(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _due(requests: Sequence[bytes], began_s: float, per_s: float) -> Due:
+async def _one_after_another(
+    order: dict[str, Any], requests: Sequence[bytes], tally: Tally, began_s: float
+) -> list[Client]:
+    """Each client takes the next request as soon as its reply is whole, until there is none or time is up."""
+    left, ends_s = iter(requests), began_s + order["seconds"]
+
+    def free(client: Client) -> None:
+        now_s = time.perf_counter()
+        request = next(left, None) if now_s < ends_s else None
+        if request is None:
+            client.end()
+        else:
+            client.ask(request, now_s)
+
+    return [await _connect(order["port"], tally, free) for _ in range(order["clients"])]
+
+
+async def _as_due(order: dict[str, Any], requests: Sequence[bytes], tally: Tally, began_s: float) -> list[Client]:
+    """Each request when it is due, by a client that is free, and by one more as long as there may be more."""
+    clients: list[Client] = []
+    idle: list[Client] = []
+    ends_s, is_over = began_s + order["seconds"], False
+
+    def free(client: Client) -> None:
+        if is_over:
+            client.end()
+        else:
+            idle.append(client)
+
     for number, request in enumerate(requests):
-        yield (began_s + number / per_s if per_s else 0.0), request
+        due_s = began_s + number / order["per_s"]
+        if max(due_s, time.perf_counter()) > ends_s:
+            break
+        await asyncio.sleep(due_s - time.perf_counter())
+        while not (idle := [client for client in idle if not client.over.done()]):  # without those that were closed
+            if len(clients) < order["clients"]:
+                clients.append(await _connect(order["port"], tally, free))
+            else:
+                await asyncio.sleep(LOOK_S)
+        idle.pop().ask(request, due_s)
+    is_over = True
+    for client in idle:
+        client.end()
+    return clients
+
+
+async def _connect(port: int, tally: Tally, free: Callable[[Client], None]) -> Client:
+    loop = asyncio.get_running_loop()
+    return (await loop.create_connection(lambda: Client(tally, free), "127.0.0.1", port))[1]
 
 
 def _bytes(port: int, method: str, target: str, text: str) -> bytes:
