@@ -13,7 +13,14 @@ from typing import Any, Final
 from native_routes.database import Connection
 from native_routes.javascript.values import SqlValue
 from native_routes.recall.grown_table import GrownTable
-from native_routes.recall.queries import ATTRIBUTES_ADDED, ATTRIBUTES_STATE, BEHIND_ENTITIES, IMPORTANCE, texts
+from native_routes.recall.queries import (
+    ATTRIBUTES_ADDED,
+    ATTRIBUTES_STATE,
+    BEHIND_ENTITIES,
+    BEST_ATTRIBUTES,
+    LIVE,
+    texts,
+)
 from native_routes.searching.hybrid_ranking import unique
 
 MOST_KEPT: Final = 50_000  # memory ids, of each kind; beyond it everything is asked again
@@ -57,9 +64,11 @@ class KnownAttributes:
         if new:
             self._follow_rows(connection)
             places = ",".join(text for memory in new for text in self._rows.get(memory, ()))
-            rows = IMPORTANCE.all(connection, ids=texts(new), rows=f"[{places}]", agent=agent)
+            best = {row.id: row for row in BEST_ATTRIBUTES.all(connection, rows=f"[{places}]", agent=agent)}
             self._importance.update(((agent, memory), None) for memory in new)
-            self._importance.update(((agent, row.id), (row.importance,)) for row in rows)
+            self._importance.update(
+                ((agent, row.id), (best.get(row.id, row).importance,)) for row in LIVE.all(connection, ids=texts(new))
+            )
             self._kept += len(new)
         found = ((memory, self._importance[agent, memory]) for memory in ordered)
         return [(memory, known[0]) for memory, known in found if known is not None]

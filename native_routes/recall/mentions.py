@@ -10,24 +10,22 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from native_routes.database import Connection
+from native_routes.database import Connection, mapped
 from native_routes.recall.grown_table import GrownTable
 from native_routes.recall.queries import (
     DEAD_ROWS,
     LATE_MEMORIES,
+    MENTIONS,
     MENTIONS_ADDED,
     NEWER_ROWS,
     RATIONALE_ROWS,
     TABLES_STATE,
 )
+from native_routes.searching.row_numbers import NO_ROWS, Rows, each_once, is_among, read_numbers
 
 LINKED: Final = 200  # live memories that count as linked to a query's entities; the oldest rows come first
 RATIONALES_SHOWN: Final = 10
-
-Rows = NDArray[np.int64]  # row numbers of memories, ascending, each once
-_NONE: Final[Rows] = np.empty(0, dtype=np.int64)
 
 
 class _Kind:
@@ -37,7 +35,7 @@ class _Kind:
         self._name = name  # the rows that tell the kind from others, as the connection sees them
         self._most = most
         self._choose = choose  # from an entity's rows, by those
-        self._named: Rows = _NONE
+        self._named: Rows = NO_ROWS
         self._stale = True
         self._kept: dict[str, Rows] = {}  # by entity
 
@@ -46,9 +44,9 @@ class _Kind:
         found = []
         for entity in entities:
             if entity not in self._kept:
-                self._kept[entity] = self._choose(rows.get(entity, _NONE), named)[: self._most]
+                self._kept[entity] = self._choose(rows.get(entity, NO_ROWS), named)[: self._most]
             found.append(self._kept[entity])
-        return np.unique(np.concatenate(found))[: self._most] if found else _NONE
+        return each_once(np.concatenate(found))[: self._most] if found else NO_ROWS
 
     def named(self, connection: Connection) -> Rows:
         if self._stale:
@@ -98,8 +96,10 @@ class KnownMentions:
             return
         self._live.look_again()
         self._rationales.look_again()
+        with mapped(connection):
+            count = MENTIONS.all(connection)[0].number
         state = TABLES_STATE.all(connection)[0]
-        mentions = GrownTable(state.mentions, state.mention or 0, state.mention_text)
+        mentions = GrownTable(count, state.mention or 0, state.mention_text)
         memories = GrownTable(state.memories, state.memory or 0, state.memory_id)
         if not self._goes_on(connection, mentions, memories):
             self._rows, self._mentions = {}, GrownTable()
@@ -124,7 +124,7 @@ class KnownMentions:
     def _add(self, connection: Connection) -> None:
         for added in MENTIONS_ADDED.all(connection, rowid=self._mentions.highest):
             rows, known = _numbers(added.rows), self._rows.get(added.entity_id)
-            self._rows[added.entity_id] = rows if known is None else np.union1d(known, rows)
+            self._rows[added.entity_id] = rows if known is None else each_once(np.concatenate([known, rows]))
             self._live.forget(added.entity_id)
             self._rationales.forget(added.entity_id)
 
@@ -134,13 +134,12 @@ def _dead_rows(connection: Connection) -> Rows:
 
 
 def _without(rows: Rows, others: Rows) -> Rows:
-    return rows[~np.isin(rows, others, assume_unique=True)]
+    return rows[~is_among(rows, others)]
 
 
 def _among(rows: Rows, others: Rows) -> Rows:
-    return np.intersect1d(rows, others, assume_unique=True)
+    return rows[is_among(rows, others)]
 
 
 def _numbers(text: str | None) -> Rows:
-    """Of a list between commas."""
-    return np.unique(np.fromstring(text, dtype=np.int64, sep=",")) if text else _NONE
+    return each_once(read_numbers(text))

@@ -97,7 +97,6 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class TablesState:
-    mentions: int
     mention: int | None
     mention_text: str | None
     memories: int
@@ -222,10 +221,12 @@ NEIGHBOURS: Final = Query(
 ROWS_OF: Final = Query(
     "SELECT m.id, m.rowid FROM json_each(:ids) given CROSS JOIN memories m ON m.id = given.value", row=MemoryRow
 )
-# How many rows, which SQLite counts by the pages of an index; the highest row numbers, and what is in these rows.
+# SQLite counts by the pages of an index.
+MENTIONS: Final = Query("SELECT count(*) AS number FROM memory_entity_mentions", row=Number)
+# The highest row numbers, and what is in these rows.
 TABLES_STATE: Final = Query(
     """
-    SELECT (SELECT count(*) FROM memory_entity_mentions) AS mentions, mention.rowid AS mention,
+    SELECT mention.rowid AS mention,
       quote(mention.memory_id) || quote(mention.entity_id) || quote(mention.created_at) AS mention_text,
       (SELECT count(*) FROM memories) AS memories, m.rowid AS memory, m.id AS memory_id
     FROM (SELECT 1) LEFT JOIN memory_entity_mentions mention
@@ -335,19 +336,20 @@ ATTRIBUTES_ADDED: Final = Query(
     """,
     row=AttributeRows,
 )
-# Live memories among `ids`, with the importance of their best active attribute among `rows`.
-IMPORTANCE: Final = Query(
+# Two statements: joined into one, SQLite goes through tables of its own making, which takes twice as long.
+BEST_ATTRIBUTES: Final = Query(
     """
-    WITH given AS MATERIALIZED (SELECT DISTINCT value AS id FROM json_each(:ids)),
-      best AS MATERIALIZED (
-        SELECT attribute.memory_id, MAX(attribute.importance) AS importance
-        FROM json_each(:rows) place CROSS JOIN entity_attributes attribute ON attribute.rowid = place.value
-        WHERE attribute.memory_id IN (SELECT id FROM given)
-          AND +attribute.agent_id = :agent AND +attribute.status = 'active'
-        GROUP BY attribute.memory_id)
-    SELECT m.id, COALESCE(best.importance, m.importance, 0.5) AS importance
-    FROM given CROSS JOIN memories m ON m.id = given.id LEFT JOIN best ON best.memory_id = m.id
-    WHERE m.is_deleted = 0
+    SELECT attribute.memory_id AS id, MAX(attribute.importance) AS importance
+    FROM json_each(:rows) place CROSS JOIN entity_attributes attribute ON attribute.rowid = place.value
+    WHERE +attribute.agent_id = :agent AND +attribute.status = 'active'
+    GROUP BY attribute.memory_id
+    """,
+    row=Weighted,
+)
+LIVE: Final = Query(
+    """
+    SELECT m.id, COALESCE(m.importance, 0.5) AS importance
+    FROM json_each(:ids) given CROSS JOIN memories m ON m.id = given.value WHERE m.is_deleted = 0
     """,
     row=Weighted,
 )

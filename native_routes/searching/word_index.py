@@ -18,6 +18,7 @@ import structlog
 from numpy.typing import NDArray
 
 from native_routes.database import Connection, DatabaseError, DeadlineExceeded, Query, tokens_of, translated
+from native_routes.searching.row_numbers import Rows, each_once, is_among, read_numbers
 from native_routes.searching.word_query import WordQuery, word_query
 
 # Reading a list takes several times what FTS5 takes for a search; it pays once some searches have met the same index.
@@ -38,7 +39,6 @@ _LEAST_WEIGHT: Final = 1e-6  # of a word that half of all memories have, or more
 EXPECTED: Final = "createvirtualtablememories_ftsusingfts5(content,content='memories',content_rowid='rowid')"
 
 log = structlog.get_logger(__name__)
-Rows = NDArray[np.int64]
 Numbers = NDArray[np.float64]
 
 
@@ -216,7 +216,7 @@ class WordIndex:
         found = known.lists.get((word, prefix))
         if found is None:
             occurrences = (WORDS_FROM if prefix else WORD).all(connection, word=word)[0]
-            found = known.lists[word, prefix] = _List(*_counted(_numbers(occurrences.rows)))
+            found = known.lists[word, prefix] = _List(*_counted(read_numbers(occurrences.rows)))
             known.entries += len(found.rows) + LIST_ENTRIES
         return found
 
@@ -224,7 +224,7 @@ class WordIndex:
         """How many words these rows have; None when the index does not know that of every one."""
         if known.lengths is None:
             read = LENGTHS.all(connection)[0]
-            known.lengths = _numbers(read.rows), _lengths(read.lengths)
+            known.lengths = read_numbers(read.rows), _lengths(read.lengths)
             known.entries += len(known.lengths[0])
         of, lengths = known.lengths
         at = np.searchsorted(of, rows)
@@ -238,13 +238,13 @@ def _all(lists: Sequence[_List]) -> tuple[Rows, Numbers]:
     for longer in others:
         if not len(rows):
             break
-        rows = rows[longer.take(longer.searchsorted(rows), mode="clip") == rows]
+        rows = rows[is_among(rows, longer)]
     return rows, np.array([one.counts[one.rows.searchsorted(rows)] for one in lists])
 
 
 def _any(lists: Sequence[_List]) -> tuple[Rows, Numbers]:
     """Rows that are in any list, and how often each list has them, shape (lists, rows)."""
-    rows = np.unique(np.concatenate([one.rows for one in lists]))
+    rows = each_once(np.concatenate([one.rows for one in lists]))
     counts = np.zeros((len(lists), len(rows)))
     for mine, one in zip(counts, lists, strict=True):
         mine[rows.searchsorted(one.rows)] = one.counts
@@ -279,10 +279,6 @@ def _ranked(rows: Rows, scores: Numbers, limit: int) -> list[Ranked]:
 def _counted(occurrences: Rows) -> tuple[Rows, Numbers]:
     rows, counts = np.unique(occurrences, return_counts=True)
     return rows, counts.astype(np.float64)
-
-
-def _numbers(text: str | None) -> Rows:
-    return np.fromstring(text, dtype=np.int64, sep=",") if text else np.empty(0, dtype=np.int64)
 
 
 def _lengths(text: str | None) -> Numbers:

@@ -136,7 +136,8 @@ def test_nothing_is_asked_twice_while_nobody_commits(known: Known, monkeypatch: 
     assert known.agrees("tea", "milk")
 
     monkeypatch.setattr(attributes, "BEHIND_ENTITIES", None)
-    monkeypatch.setattr(attributes, "IMPORTANCE", None)
+    monkeypatch.setattr(attributes, "BEST_ATTRIBUTES", None)
+    monkeypatch.setattr(attributes, "LIVE", None)
 
     assert known.behind("milk", "tea") == ["m"]
     assert known.kept.importance(known.reading, ["m"], "default") == [("m", 0.5)]
