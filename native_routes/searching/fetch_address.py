@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ _SLASHES: Final = re.compile(r"(?<=:)[/\\]*")
 _PATH_END: Final = re.compile(r"(?=[?#])")
 
 
+@lru_cache(maxsize=64)
 def fetch_address(text: str) -> str:
     """As a URL with a scheme. It may lack that before a name with a port, and have any number of slashes behind it.
 

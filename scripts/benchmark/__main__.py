@@ -119,6 +119,9 @@ def _add_contest(name: str) -> None:
     @click.option("--rounds", default=1 if name == "growth" else 5, show_default=True, help="Both sides in each round.")
     @click.option("--plain", is_flag=True, help="Homes without entities: nothing for graph and traversal.")
     @click.option("--vectors", type=click.Choice(list(VectorForm)), help="SIGNET_VECTORS of the native side.")
+    @click.option(
+        "--written-per-s", type=click.IntRange(1), help="Memories a second, in the rows of recall beside writes."
+    )
     @click.option("--sample", default=40, show_default=True, help="Answers compared before, and again after the load.")
     @click.option(
         "--homes", "cache_path", type=click.Path(file_okay=False, path_type=Path), help="Where homes are kept."
@@ -134,17 +137,20 @@ def _add_contest(name: str) -> None:
         rounds: int,
         plain: bool,
         vectors: str | None,
+        written_per_s: int | None,
         sample: int,
         cache_path: Path | None,
     ) -> None:
         # Imported late: `forward` needs neither numpy nor a database.
         from scripts.benchmark.contest_run import ContestRun
-        from scripts.benchmark.contests import CONTESTS
+        from scripts.benchmark.contests import CONTESTS, recall
         from scripts.benchmark.duel import Pace
         from scripts.benchmark.homes.build import HomeSpec
         from scripts.benchmark.sides import BOTH
 
         contest, daemon = CONTESTS[name], _daemon(legacy_daemon)
+        if name == "recall" and written_per_s is not None:
+            contest = recall(written_per_s)
         native = {"SIGNET_VECTORS": vectors} if vectors else {}
         about = machine.describe() | {
             "legacy": _name(daemon),

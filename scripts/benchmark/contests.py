@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from scripts.benchmark import questions
@@ -65,38 +66,30 @@ def _at_least(times: float) -> Budget:
 _RECALLS_PER_S: Final = {10_000: _at_least(10), 100_000: _at_least(20)}
 _RECALL_P99: Final = {10_000: Budget(0.1)}
 
-RECALL: Final = Contest(
-    name="recall",
-    group="recall",
-    sizes=(1_000, 10_000, 100_000),
-    main=LoadKind(
-        f"{MANY} clients",
-        MANY,
-        questions.recalls,
-        per_s=_RECALLS_PER_S,
-        p99=_RECALL_P99,
-    ),
-    others=(
-        LoadKind("1 client", 1, questions.recalls),
-        LoadKind(f"{MANY} clients, {AGAIN} queries again and again", MANY, questions.again(questions.recalls, AGAIN)),
-        LoadKind(
-            f"{MANY} clients while {WRITTEN_PER_S} memories/s are remembered",
-            MANY,
-            questions.recalls,
-            per_s=_RECALLS_PER_S,
-            p99=_RECALL_P99,
-            remembered_per_s=WRITTEN_PER_S,
+
+def recall(written_per_s: int = WRITTEN_PER_S) -> Contest:
+    """`written_per_s`: memories a second in the loads beside writes."""
+    beside_writes = partial(LoadKind, clients=MANY, ask=questions.recalls, per_s=_RECALLS_PER_S, p99=_RECALL_P99)
+    return Contest(
+        name="recall",
+        group="recall",
+        sizes=(1_000, 10_000, 100_000),
+        main=LoadKind(f"{MANY} clients", MANY, questions.recalls, per_s=_RECALLS_PER_S, p99=_RECALL_P99),
+        others=(
+            LoadKind("1 client", 1, questions.recalls),
+            LoadKind(
+                f"{MANY} clients, {AGAIN} queries again and again", MANY, questions.again(questions.recalls, AGAIN)
+            ),
+            beside_writes(
+                f"{MANY} clients while {written_per_s} memories/s are remembered", remembered_per_s=written_per_s
+            ),
+            beside_writes(
+                f"{MANY} clients while another program writes {written_per_s} memories/s", written_per_s=written_per_s
+            ),
         ),
-        LoadKind(
-            f"{MANY} clients while another program writes {WRITTEN_PER_S} memories/s",
-            MANY,
-            questions.recalls,
-            per_s=_RECALLS_PER_S,
-            p99=_RECALL_P99,
-            written_per_s=WRITTEN_PER_S,
-        ),
-    ),
-)
+    )
+
+
 SEARCH: Final = Contest(
     name="search",
     group="recall",
@@ -149,4 +142,4 @@ GROWTH: Final = Contest(
     main=LoadKind(f"recall, {MANY} clients", MANY, questions.recalls, percentiles=(50,)),
     others=(LoadKind("recall, 1 client", 1, questions.recalls, percentiles=(50,)),),
 )
-CONTESTS: Final = {contest.name: contest for contest in (RECALL, SEARCH, LIST, REMEMBER, MODIFY, GROWTH)}
+CONTESTS: Final = {contest.name: contest for contest in (recall(), SEARCH, LIST, REMEMBER, MODIFY, GROWTH)}
