@@ -283,14 +283,18 @@ class Exchange:
         self._wire.exchange_complete(self)
 
     def abort(self) -> None:
-        """Cut the reply short so that the client cannot take it for a whole one."""
+        """Cut the reply short so that the client cannot take it for a whole one.
+
+        Whoever answers hears that the client has gone: what still came of the reply would meet a closed connection.
+        """
         if self.complete:
             return
-        self.complete = True
         self.flush()
-        self._sink = None
+        self.complete = True
         # A body that ends with the connection can only be cut short by a reset.
         self._wire.abandon(reset=self._framing is Framing.UNTIL_CLOSE)
+        self.client_gone()
+        self._sink = None
 
     def answer(self, status: int, reason: bytes, fields: Iterable[Field], body: bytes) -> None:
         """Send a whole reply of our own."""
