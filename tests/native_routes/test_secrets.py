@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -191,6 +192,42 @@ async def test_twenty_secrets_stored_at_once_are_all_kept(context: Context) -> N
     await asyncio.gather(*(put(context, f"S{place}", "value") for place in range(20)))
 
     assert sorted(await names(context)) == sorted(f"S{place}" for place in range(20))
+
+
+async def test_a_secret_stored_behind_a_caller_who_left_is_kept(context: Context) -> None:
+    """His thread reads from a slow disk, and writes in the end what it read, with his secret."""
+    await put(context, "EARLIER", "value")
+    content, pipe_path = context.file.read_bytes(), context.home_path / "pipe"
+    context.file.unlink()
+    os.mkfifo(pipe_path)
+    context.file.hardlink_to(pipe_path)
+    left = asyncio.ensure_future(put(context, "LEFT", "value"))
+    disk = await _once_it_is_read(pipe_path)
+    context.file.unlink()
+    context.file.write_bytes(content)
+    left.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await left
+
+    behind = asyncio.ensure_future(put(context, "BEHIND", "value"))
+    await asyncio.wait([behind], timeout=0.2)
+    os.write(disk, content)
+    os.close(disk)
+
+    assert (await behind).status == 200
+    async with asyncio.timeout(5):
+        while "LEFT" not in await names(context):  # noqa: ASYNC110  # a thread that nobody waits for
+            await asyncio.sleep(0.01)
+    assert sorted(await names(context)) == ["BEHIND", "EARLIER", "LEFT"]
+
+
+async def _once_it_is_read(pipe_path: Path) -> int:
+    """The end of a pipe to write to."""
+    async with asyncio.timeout(5):
+        while True:
+            with contextlib.suppress(OSError):
+                return os.open(pipe_path, os.O_WRONLY | os.O_NONBLOCK)
+            await asyncio.sleep(0.01)
 
 
 async def test_a_file_that_cannot_be_read_is_kept_beside_the_new_one(context: Context) -> None:
