@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import secrets
 import stat
@@ -54,19 +55,31 @@ def _status(target: Path) -> os.stat_result | None:
 def _write_into(target: Path, content: bytes) -> None:
     """A device or a pipe, which keeps its name; one that takes nothing now is an error. A folder is one too."""
     with open(os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC), "wb", buffering=0) as file:
-        rest = memoryview(content)
-        while rest:
-            taken = file.write(rest)
-            if taken is None:
-                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(target))
-            rest = rest[taken:]
+        _write_all(file, content)
+
+
+def _write_all(file: io.FileIO, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        taken = file.write(rest)
+        if taken is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), file.name)
+        rest = rest[taken:]
 
 
 def _overwrite(target: Path, content: bytes) -> None:
-    with target.open("r+b") as file:
-        file.truncate()
-        file.write(content)
-        file.flush()
+    """What is beyond the old end first: it alone needs room, and without it the old text is still there."""
+    with target.open("r+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        try:
+            _write_all(file, content[end:])
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
+        file.seek(0)
+        _write_all(file, content[:end])
+        file.truncate(len(content))
         os.fsync(file.fileno())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from native_routes.whole_file import replace_file
+from native_routes.whole_file import _overwrite, replace_file
 from tests.native_routes import test_config, test_secrets
 from tests.native_routes.asking import ask, value
 
@@ -98,6 +98,28 @@ def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path) -> None:
 
     assert (tmp_path / "file").read_bytes() == (b"new" if is_root else b"old")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("new", [b"", b"new", b"as long", b"a longer text"])
+def test_where_no_draft_can_be_the_new_text_is_written_over_the_old_one(tmp_path: Path, new: bytes) -> None:
+    (tmp_path / "file").write_bytes(b"old one")
+    _overwrite(tmp_path / "file", new)
+
+    assert (tmp_path / "file").read_bytes() == new
+
+
+def test_a_full_disk_leaves_the_old_text_also_where_no_draft_can_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old text")
+    fill = (
+        "import resource, sys; from pathlib import Path; from native_routes.whole_file import _overwrite;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, resource.RLIM_INFINITY));"
+        "_overwrite(Path(sys.argv[1]), b'x' * 50_000)"
+    )
+    command = [sys.executable, "-c", fill, str(tmp_path / "file")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert "File too large" in done.stderr
+    assert (tmp_path / "file").read_bytes() == b"old text"
 
 
 if __name__ == "__main__":
