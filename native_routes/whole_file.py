@@ -6,9 +6,13 @@ import contextlib
 import errno
 import io
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
+from typing import Final
+
+_DRAFT: Final = re.compile(r"\..{1,50}\.[0-9a-f]{8}\.draft", re.DOTALL)
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
@@ -25,7 +29,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
         return _write_into(target, content)
     if old is not None and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
-    draft = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}.draft")
+    draft = _draft_of(target)
     try:
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except PermissionError:
@@ -43,6 +47,15 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
         raise
     _sync_folder(target.parent)
     return None
+
+
+def is_draft(path: Path) -> bool:
+    """Whether it is what `replace_file` leaves of a file when the process is killed in the middle."""
+    return _DRAFT.fullmatch(path.name) is not None
+
+
+def _draft_of(target: Path) -> Path:
+    return target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}.draft")
 
 
 def _status(target: Path) -> os.stat_result | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from native_routes.whole_file import _overwrite, replace_file
+from native_routes.whole_file import _draft_of, _overwrite, is_draft, replace_file
 from tests.native_routes import test_config, test_secrets
 from tests.native_routes.asking import ask, value
 
@@ -98,6 +98,13 @@ def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path) -> None:
 
     assert (tmp_path / "file").read_bytes() == (b"new" if is_root else b"old")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_draft_is_known_by_its_name(tmp_path: Path) -> None:
+    assert is_draft(_draft_of(tmp_path / "USER.md"))
+    assert is_draft(_draft_of(tmp_path / ("long\n" * 40)))
+    assert not is_draft(tmp_path / "novel.draft")
+    assert not is_draft(tmp_path / ".novel.draft")
 
 
 @pytest.mark.parametrize("new", [b"", b"new", b"as long", b"a longer text"])
