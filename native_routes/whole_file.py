@@ -9,9 +9,11 @@ import os
 import re
 import secrets
 import stat
+import sys
 from pathlib import Path
 from typing import Final
 
+_ACCESS_LIST: Final = "system.posix_acl_access"
 _DRAFT: Final = re.compile(r"\..{1,50}\.[0-9a-f]{8}\.draft", re.DOTALL)
 
 
@@ -37,7 +39,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     try:
         with open(file, "wb") as written:
             if old is not None:
-                _keep_owner(file, old)
+                _keep_owner(file, target, old)
             written.write(content)
             written.flush()
             os.fsync(file)
@@ -96,10 +98,28 @@ def _overwrite(target: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _keep_owner(file: int, old: os.stat_result) -> None:
+def _keep_owner(file: int, target: Path, old: os.stat_result) -> None:
     with contextlib.suppress(PermissionError):  # only root may give a file away
         os.fchown(file, old.st_uid, old.st_gid)
+    _keep_attributes(file, target)
     os.fchmod(file, stat.S_IMODE(old.st_mode))
+
+
+def _keep_attributes(file: int, target: Path) -> None:
+    """The access list above all, or that there is none: with one, the mode's group is its mask, and not what the group
+    may do. The folder may have given the draft another one.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        names = os.listxattr(target)
+    except OSError:
+        return  # the file system has none
+    if _ACCESS_LIST not in names and _ACCESS_LIST in os.listxattr(file):
+        os.removexattr(file, _ACCESS_LIST)
+    for name in names:
+        with contextlib.nullcontext() if name == _ACCESS_LIST else contextlib.suppress(OSError):
+            os.setxattr(file, name, os.getxattr(target, name))
 
 
 def _sync_folder(folder: Path) -> None:

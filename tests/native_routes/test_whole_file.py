@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import stat
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,30 @@ def test_all_permissions_of_the_old_file_are_kept(tmp_path: Path) -> None:
     replace_file(tmp_path / "file", b"new")
 
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o4755
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep access lists in ways of their own")
+@pytest.mark.parametrize("kind", ["access", "default"])
+def test_the_access_list_of_the_old_file_is_kept_and_no_other_taken(tmp_path: Path, kind: str) -> None:
+    """Without it, the file's group may do what another user may; with the folder's, others may do more."""
+    nobody, every = 0xFFFFFFFF, 6
+    entries = (1, every, nobody), (2, every, 1234), (4, 0, nobody), (0x10, every, nobody), (0x20, 0, nobody)
+    octets = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "file").chmod(0o660)
+    try:
+        os.setxattr(tmp_path / "file" if kind == "access" else tmp_path, f"system.posix_acl_{kind}", octets)
+    except OSError:
+        pytest.skip("the file system has no access lists")
+    before = attributes(tmp_path / "file")
+    replace_file(tmp_path / "file", b"new")
+
+    assert attributes(tmp_path / "file") == before
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def attributes(path: Path) -> tuple[int, dict[str, bytes]]:
+    return path.stat().st_mode, {name: os.getxattr(path, name) for name in os.listxattr(path)}
 
 
 def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path) -> None:
