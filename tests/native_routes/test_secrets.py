@@ -18,7 +18,7 @@ from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import LeftToLegacy
 from native_routes.reply import Reply
 from native_routes.secrets.opening import SecretError, resolve
-from native_routes.secrets.running import Limits, hider
+from native_routes.secrets.running import Limits, hider, run_command
 from native_routes.secrets.sealing import UnsealError, derive_key, seal, unseal
 from native_routes.secrets.store import pretty
 from tests.native_routes.asking import StoppedClock, ask, value
@@ -386,6 +386,22 @@ async def test_a_command_whose_caller_is_cancelled_is_ended(context: Context) ->
         await running
 
     await until_gone(int(pid_path.read_text()))
+
+
+async def test_a_command_whose_caller_is_cancelled_again_and_again_while_it_starts_is_ended(context: Context) -> None:
+    ran_on = context.home_path / "ran_on"
+    environment, limits = {**context.environment, "A": "value"}, Limits()
+    for _ in range(20):
+        command = run_command(f"sleep 0.3; touch {ran_on}", environment, ["value"], folder=ran_on.parent, limits=limits)
+        running = asyncio.ensure_future(command)
+        await asyncio.sleep(0)
+        while not running.done():
+            running.cancel()
+            await asyncio.sleep(0.001)
+        assert running.cancelled()
+    await asyncio.sleep(0.8)
+
+    assert not ran_on.exists()
 
 
 async def test_a_reference_to_1password_is_left_to_legacy_once_it_has_a_token(context: Context) -> None:
