@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import itertools
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +42,7 @@ class DaemonLog:
         self._folder = folder
         self._clock = clock
         self._waiting: list[Entry] = []
+        self._cut: Path | None = None  # the file that ends in the middle of a line of ours
         self._listeners: set[Listener] = set()
         self._flushing: asyncio.Task[None] | None = None
 
@@ -96,13 +100,9 @@ class DaemonLog:
         entries, self._waiting = self._waiting, []
         if not entries:
             return
-        try:
-            await asyncio.to_thread(_append, self._folder, entries)
-        except OSError as error:
-            self.problem = str(error)
-            self._waiting = entries + self._waiting
-        else:
-            self.problem = None
+        left = await asyncio.to_thread(_append, self._folder, entries, self._cut)
+        self.problem, self._cut = left.problem, left.cut
+        self._waiting = left.entries + self._waiting
 
 
 def error_text(error: Exception) -> str:
@@ -119,22 +119,50 @@ def _kind(error: Exception) -> str:
     return "SyntaxError" if isinstance(error, ValueError) else "Error"  # a ValueError: what is no JSON
 
 
-def _append(folder: Path, entries: list[Entry]) -> None:
-    """Each entry into the file of its day. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    by_day: dict[str, list[bytes]] = {}
-    for entry in entries:
-        by_day.setdefault(entry["timestamp"][:10], []).append(stringify(entry).encode() + b"\n")
-    for day, lines in by_day.items():
-        path = folder / f"signet-{day}.log"
-        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            os.write(file, b"".join(lines))
-            is_full = os.fstat(file).st_size > FILE_LIMIT_BYTES
-        finally:
-            os.close(file)
-        if is_full:
-            _rotate(path, entries[-1]["timestamp"])
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What the disk did not take, and why; `cut` as in DaemonLog."""
+
+    entries: list[Entry]
+    problem: str | None
+    cut: Path | None
+
+
+def _append(folder: Path, entries: list[Entry], cut: Path | None) -> _Left:
+    """Each entry into the file of its day, in their order, up to the first that the disk does not take whole."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while entries:
+            day, some = next(itertools.groupby(entries, _day))
+            path, of_day = folder / f"signet-{day}.log", list(some)
+            whole, is_cut = _write(path, of_day, after_cut=cut == path)
+            cut, entries = path if is_cut else None, entries[whole:]
+            if whole < len(of_day):
+                return _Left(entries, os.strerror(errno.ENOSPC), cut)
+    except OSError as error:
+        return _Left(entries, str(error), cut)
+    return _Left([], None, cut)
+
+
+def _day(entry: Entry) -> str:
+    day: str = entry["timestamp"][:10]
+    return day
+
+
+def _write(path: Path, entries: list[Entry], *, after_cut: bool) -> tuple[int, bool]:
+    """How many of them the file has whole now, and whether half a line follows. Raises OSError; then it has none."""
+    text = b"".join(stringify(entry).encode() + b"\n" for entry in entries)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        taken = os.write(file, b"\n" + text if after_cut else text) - after_cut  # a nearly full disk takes a part
+        is_full = os.fstat(file).st_size > FILE_LIMIT_BYTES
+    finally:
+        os.close(file)
+    if is_full:
+        _rotate(path, entries[-1]["timestamp"])
+    if taken < 0:
+        return 0, True  # of the line that ends the half one nothing was taken either
+    return text.count(b"\n", 0, taken), taken > text.rfind(b"\n", 0, taken) + 1
 
 
 def _rotate(path: Path, now: str) -> None:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
+import re
 import secrets
 import stat
+import sys
 from pathlib import Path
+from typing import Final
+
+_ACCESS_LIST: Final = "system.posix_acl_access"
+_DRAFT: Final = re.compile(r"\..{1,50}\.[0-9a-f]{8}\.draft", re.DOTALL)
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
@@ -24,7 +31,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
         return _write_into(target, content)
     if old is not None and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(target))
-    draft = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}.draft")
+    draft = _draft_of(target)
     try:
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     except PermissionError:
@@ -32,7 +39,7 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     try:
         with open(file, "wb") as written:
             if old is not None:
-                _keep_owner(file, old)
+                _keep_owner(file, target, old)
             written.write(content)
             written.flush()
             os.fsync(file)
@@ -42,6 +49,15 @@ def replace_file(path: Path, content: bytes, *, mode: int = 0o666) -> None:
         raise
     _sync_folder(target.parent)
     return None
+
+
+def is_draft(path: Path) -> bool:
+    """Whether it is what `replace_file` leaves of a file when the process is killed in the middle."""
+    return _DRAFT.fullmatch(path.name) is not None
+
+
+def _draft_of(target: Path) -> Path:
+    return target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}.draft")
 
 
 def _status(target: Path) -> os.stat_result | None:
@@ -54,26 +70,56 @@ def _status(target: Path) -> os.stat_result | None:
 def _write_into(target: Path, content: bytes) -> None:
     """A device or a pipe, which keeps its name; one that takes nothing now is an error. A folder is one too."""
     with open(os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC), "wb", buffering=0) as file:
-        rest = memoryview(content)
-        while rest:
-            taken = file.write(rest)
-            if taken is None:
-                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(target))
-            rest = rest[taken:]
+        _write_all(file, content)
+
+
+def _write_all(file: io.FileIO, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        taken = file.write(rest)
+        if taken is None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN), file.name)
+        rest = rest[taken:]
 
 
 def _overwrite(target: Path, content: bytes) -> None:
-    with target.open("r+b") as file:
-        file.truncate()
-        file.write(content)
-        file.flush()
+    """What is beyond the old end first: it alone needs room, and without it the old text is still there."""
+    with target.open("r+b", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        try:
+            _write_all(file, content[end:])
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(end)
+            raise
+        file.seek(0)
+        _write_all(file, content[:end])
+        file.truncate(len(content))
         os.fsync(file.fileno())
 
 
-def _keep_owner(file: int, old: os.stat_result) -> None:
+def _keep_owner(file: int, target: Path, old: os.stat_result) -> None:
     with contextlib.suppress(PermissionError):  # only root may give a file away
         os.fchown(file, old.st_uid, old.st_gid)
+    _keep_attributes(file, target)
     os.fchmod(file, stat.S_IMODE(old.st_mode))
+
+
+def _keep_attributes(file: int, target: Path) -> None:
+    """The access list above all, or that there is none: with one, the mode's group is its mask, and not what the group
+    may do. The folder may have given the draft another one.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        names = os.listxattr(target)
+    except OSError:
+        return  # the file system has none
+    if _ACCESS_LIST not in names and _ACCESS_LIST in os.listxattr(file):
+        os.removexattr(file, _ACCESS_LIST)
+    for name in names:
+        with contextlib.nullcontext() if name == _ACCESS_LIST else contextlib.suppress(OSError):
+            os.setxattr(file, name, os.getxattr(target, name))
 
 
 def _sync_folder(folder: Path) -> None:

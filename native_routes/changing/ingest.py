@@ -180,7 +180,7 @@ def _distinct(memories: Sequence[NewMemory]) -> Iterator[list[NewMemory]]:
     for memory in memories:
         marks: set[object] = {memory.content.hash}
         if memory.source_id is not None:
-            marks.add((memory.source_type, memory.source_id))
+            marks.add((bindable(memory.source_type), bindable(memory.source_id)))  # as stored: two texts can be one
         if marks & seen:
             yield part
             part, seen = [], set()

@@ -26,6 +26,6 @@ GROUP = RouteGroup(
         Route("GET",  "/api/memory/search", h.search_alias, needs="recall"),
         Route("GET",  "/memory/similar",    h.similar,      needs="recall"),
     ),
-    reads=frozenset({"memories", "memories_fts", "embeddings"}) | VECTORS | KNOWLEDGE,
+    reads=frozenset({"memories", "memories_fts", "memory_history", "embeddings"}) | VECTORS | KNOWLEDGE,
     counts=frozenset({"memories"}),  # how often and when a memory was recalled
 )  # fmt: skip

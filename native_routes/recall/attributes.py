@@ -84,7 +84,7 @@ class KnownAttributes:
             return
         known = self._table
         state = ATTRIBUTES_STATE.all(connection, rowid=known.highest)[0]
-        table = GrownTable(state.number, state.highest or 0, state.newest)
+        table = GrownTable(state.number, state.highest or 0, state.newest, state.schema)
         if not table.goes_on_from(known, state.newer, state.known):
             self._rows, known = {}, GrownTable()
         for added in ATTRIBUTES_ADDED.all(connection, rowid=known.highest) if table != known else ():

@@ -99,8 +99,8 @@ class KnownMentions:
         with mapped(connection):
             count = MENTIONS.all(connection)[0].number
         state = TABLES_STATE.all(connection)[0]
-        mentions = GrownTable(count, state.mention or 0, state.mention_text)
-        memories = GrownTable(state.memories, state.memory or 0, state.memory_id)
+        mentions = GrownTable(count, state.mention or 0, state.mention_text, state.schema)
+        memories = GrownTable(state.memories, state.memory or 0, state.memory_id, state.schema)
         if not self._goes_on(connection, mentions, memories):
             self._rows, self._mentions = {}, GrownTable()
             self._live.forget_all()

@@ -102,6 +102,7 @@ class TablesState:
     memories: int
     memory: int | None
     memory_id: str | None
+    schema: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ class AttributesState:
     newest: str | None
     newer: int
     known: str | None
+    schema: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,8 @@ TABLES_STATE: Final = Query(
     """
     SELECT mention.rowid AS mention,
       quote(mention.memory_id) || quote(mention.entity_id) || quote(mention.created_at) AS mention_text,
-      (SELECT count(*) FROM memories) AS memories, m.rowid AS memory, m.id AS memory_id
+      (SELECT count(*) FROM memories) AS memories, m.rowid AS memory, m.id AS memory_id,
+      (SELECT schema_version FROM pragma_schema_version) AS schema
     FROM (SELECT 1) LEFT JOIN memory_entity_mentions mention
         ON mention.rowid = (SELECT max(rowid) FROM memory_entity_mentions)
       LEFT JOIN memories m ON m.rowid = (SELECT max(rowid) FROM memories)
@@ -324,7 +327,8 @@ ATTRIBUTES_STATE: Final = Query(
     """
     SELECT (SELECT count(*) FROM entity_attributes) AS number, newest.rowid AS highest, newest.id AS newest,
       (SELECT count(*) FROM entity_attributes WHERE rowid > :rowid) AS newer,
-      (SELECT id FROM entity_attributes WHERE rowid = :rowid) AS known
+      (SELECT id FROM entity_attributes WHERE rowid = :rowid) AS known,
+      (SELECT schema_version FROM pragma_schema_version) AS schema
     FROM (SELECT 1) LEFT JOIN entity_attributes newest ON newest.rowid = (SELECT max(rowid) FROM entity_attributes)
     """,
     row=AttributesState,

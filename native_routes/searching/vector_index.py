@@ -25,7 +25,8 @@ from native_routes.searching.vector_matrix import Place, VectorMatrix
 from native_routes.searching.vector_shortlist import shortlist
 
 LONGEST_SHORTLIST: Final = 8_192  # beyond it, so many vectors are alike that sqlite-vec is not slower
-MOST_KNOWN: Final = 512
+MOST_KNOWN: Final = 512  # answers that are kept
+MOST_NEIGHBOURS_KNOWN: Final = 100_000  # in all of them, about 130 bytes each: a client may ask for 4,096
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +93,7 @@ class VectorIndex:
     def answer(self, connection: Connection, questions: Sequence[Nearest]) -> list[list[Neighbour]]:
         """Nearest first; [] where sqlite-vec refuses the question. One pass for all; inside the caller's snapshot."""
         self._follow(connection)
-        if len(self._known) > MOST_KNOWN:
+        if len(self._known) > MOST_KNOWN or sum(map(len, self._known.values())) > MOST_NEIGHBOURS_KNOWN:
             self._known.clear()
         keys = [(question.vector.tobytes(), question.count) for question in questions]
         new = {key: question for key, question in zip(keys, questions, strict=True) if key not in self._known}

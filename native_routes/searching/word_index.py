@@ -53,6 +53,8 @@ class IndexState:
     structure: bytes | None  # segments of the index, and a count that every change raises
     totals: bytes | None  # how many rows and words
     definition: str | None
+    schema: int
+    repair: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,16 @@ BEST_ROWS: Final = Query(
     """,
     row=Ranked,
 )
-# Source: SQLite's fts5_index.c: record 1 holds the averages, record 10 the structure.
+# Source: SQLite's fts5_index.c: record 1 holds the averages, record 10 the structure. The count of changes in it begins
+# anew with an older database that was copied into this one, which raises the schema's version, and with an index that
+# was built anew, as legacy's repair does, which then notes it: the same structure may stand for other words.
 INDEX_STATE: Final = Query(
     """
     SELECT (SELECT block FROM memories_fts_data WHERE id = 10) AS structure,
       (SELECT block FROM memories_fts_data WHERE id = 1) AS totals,
-      (SELECT sql FROM sqlite_schema WHERE name = 'memories_fts') AS definition
+      (SELECT sql FROM sqlite_schema WHERE name = 'memories_fts') AS definition,
+      (SELECT schema_version FROM pragma_schema_version) AS schema,
+      (SELECT max(rowid) FROM memory_history WHERE memory_id = 'system') AS repair
     """,
     row=IndexState,
 )
@@ -123,7 +129,7 @@ class WordIndex:
 
     def __init__(self) -> None:
         self.differed = False  # from FTS5: then nothing is answered from memory any more
-        self._known = _Known(IndexState(None, None, None), (0, 0))
+        self._known = _Known(IndexState(None, None, None, -1, None), (0, 0))
         self._words: dict[str, str] = {}  # by phrase
         self._seen: WeakKeyDictionary[Connection, tuple[int, IndexState]] = WeakKeyDictionary()
         self._rows = 0  # of the index, when it was last looked at

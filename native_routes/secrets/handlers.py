@@ -60,8 +60,7 @@ async def put_secret(request: NativeRequest) -> Reply:
     try:
         key = await asyncio.to_thread(machine_key, context.environment)
         sealed, now = seal(value, key), now_text(context.clock)
-        async with context.secrets_lock:
-            await _with_store(context, lambda store: store.put(name, sealed, now))
+        await _alone(context, lambda store: store.put(name, sealed, now))
     except (StoreError, OSError) as error:
         raise _not_stored(context, name, error) from error
     context.daemon_log.info("secrets", "Secret stored", {"name": name})
@@ -80,8 +79,7 @@ async def remove_secret(request: NativeRequest) -> Reply:
         return True
 
     try:
-        async with context.secrets_lock:
-            removed = await _with_store(context, remove)
+        removed = await _alone(context, remove)
     except (StoreError, OSError) as error:
         context.daemon_log.error("secrets", "Failed to delete secret", error, {"name": name})
         raise Refusal(500, str(error)) from error
@@ -190,3 +188,11 @@ def _own_entries(value: Any) -> dict[str, Any]:
 
 async def _with_store(context: Context, work: Callable[[SecretsFile], T]) -> T:
     return await asyncio.to_thread(lambda: work(SecretsFile.of(context.home_path)))
+
+
+async def _alone(context: Context, work: Callable[[SecretsFile], T]) -> T:
+    """The same while nobody else writes the file: until the thread is done, also when the caller has left before."""
+    await context.secrets_lock.acquire()
+    writing = asyncio.ensure_future(_with_store(context, work))
+    writing.add_done_callback(lambda _: context.secrets_lock.release())
+    return await asyncio.shield(writing)

@@ -14,15 +14,16 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 UNSTARTABLE: Final = {  # as legacy says it
     errno.ENOENT: 'Executable not found in $PATH: "sh"',
     errno.E2BIG: "E2BIG: argument list too long, posix_spawn 'sh'",
 }
+T = TypeVar("T")
 OUTPUTS: Final = (1, 2)
 KILLED_WITHIN_S: Final = 1.0  # a process that SIGKILL does not end waits for a disk
 
@@ -53,26 +54,26 @@ class Shell:
         self._open += [ours for ours, _ in pairs]
         theirs = [their.fileno() for _, their in pairs]
         starting = self._loop.run_in_executor(None, _started, command, environment, folder, theirs)
+        starting.add_done_callback(lambda _: _close([their for _, their in pairs]))
         try:
             await asyncio.shield(starting)
         finally:
             with contextlib.suppress(CommandError):
-                self._process = await starting  # cancelled or not, what runs must be known
+                self._process = await _whatever_comes(starting)  # cancelled or not, what runs must be known
                 threading.Thread(target=self._wait, args=(self._process,), name="command", daemon=True).start()
-            for _, their in pairs:
-                their.close()
         for descriptor, (ours, _) in zip(OUTPUTS, pairs, strict=True):
             transport, _ = await self._loop.create_unix_connection(partial(_Output, self, descriptor), sock=ours)
             self._open.insert(0, transport)
 
     async def end(self) -> None:
         """Kill what still runs, with all that it started, unless that moved to a session of its own."""
-        if self._process is not None and self._waits_for:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            await asyncio.wait([self._ended], timeout=KILLED_WITHIN_S)
-        for end in self._open:
-            end.close()
+        try:
+            if self._process is not None and self._waits_for:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                await asyncio.wait([self._ended], timeout=KILLED_WITHIN_S)
+        finally:
+            _close(self._open)
 
     def text(self, descriptor: int) -> str:
         return self._pieces[descriptor].decode("utf-8", "replace")
@@ -98,6 +99,19 @@ class Shell:
         self.code = code
         self._ended.set_result(None)
         self.one_less()
+
+
+def _close(ends: Sequence[asyncio.BaseTransport | socket.socket]) -> None:
+    for end in ends:
+        end.close()
+
+
+async def _whatever_comes(future: asyncio.Future[T]) -> T:
+    """Its result, which takes milliseconds, however often the caller is cancelled meanwhile."""
+    while not future.done():
+        with contextlib.suppress(asyncio.CancelledError, CommandError):
+            await asyncio.shield(future)
+    return future.result()
 
 
 class _Output(asyncio.Protocol):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from native_routes.whole_file import is_draft
 from proxy.backup.manifest import NAME, BackupError, KeptFile, sha256_of
 
 LEFT_OUT: Final = frozenset({".git", ".models", "node_modules", "__pycache__"})  # folders, wherever they are
@@ -66,5 +67,5 @@ def _is_kept(path: Path) -> bool:
         return len(path.parts) == 2 and path.name in KEPT_OF_DAEMON
     if path == Path(NAME):
         return False  # of a backup that somebody copied into the home by hand
-    is_database = path.parts[0] == "memory" and path.name.startswith(_DATABASE)  # its WAL and legacy's copies too
-    return not is_database and not path.name.endswith(".draft")
+    is_database = path.parts[:-1] == ("memory",) and path.name.startswith(_DATABASE)  # its WAL and legacy's copies too
+    return not is_database and not is_draft(path)

@@ -27,8 +27,7 @@ class HomeDatabase:
         self.path = path
         self.connection = apsw.Connection(str(path))
         load_vector_search(self.connection)
-        with self.connection.backup("main", _empty(), "main") as backup:
-            backup.step(-1)
+        self.become(_empty())
         self.connection.pragma("journal_mode", "wal")
         self.events = 0
 
@@ -50,8 +49,23 @@ class HomeDatabase:
         names = ", ".join(columns)
         self.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(columns.values()))  # noqa: S608
 
+    def copy(self) -> apsw.Connection:
+        """What is there now, in memory."""
+        other = apsw.Connection(":memory:")
+        _copy(self.connection, other)
+        return other
+
+    def become(self, other: apsw.Connection) -> None:
+        """Copy another database into this one, as `.restore` of sqlite3 does, whoever has it open."""
+        _copy(other, self.connection)
+
     def close(self) -> None:
         self.connection.close()
+
+
+def _copy(source: apsw.Connection, target: apsw.Connection) -> None:
+    with target.backup("main", source, "main") as backup:
+        backup.step(-1)
 
 
 @cache

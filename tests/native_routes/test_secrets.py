@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from native_routes.daemon_log import DaemonLog
 from native_routes.declaration import LeftToLegacy
 from native_routes.reply import Reply
 from native_routes.secrets.opening import SecretError, resolve
-from native_routes.secrets.running import Limits, hider
+from native_routes.secrets.running import Limits, hider, run_command
 from native_routes.secrets.sealing import UnsealError, derive_key, seal, unseal
 from native_routes.secrets.store import pretty
 from tests.native_routes.asking import StoppedClock, ask, value
@@ -193,6 +194,42 @@ async def test_twenty_secrets_stored_at_once_are_all_kept(context: Context) -> N
     assert sorted(await names(context)) == sorted(f"S{place}" for place in range(20))
 
 
+async def test_a_secret_stored_behind_a_caller_who_left_is_kept(context: Context) -> None:
+    """His thread reads from a slow disk, and writes in the end what it read, with his secret."""
+    await put(context, "EARLIER", "value")
+    content, pipe_path = context.file.read_bytes(), context.home_path / "pipe"
+    context.file.unlink()
+    os.mkfifo(pipe_path)
+    context.file.hardlink_to(pipe_path)
+    left = asyncio.ensure_future(put(context, "LEFT", "value"))
+    disk = await _once_it_is_read(pipe_path)
+    context.file.unlink()
+    context.file.write_bytes(content)
+    left.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await left
+
+    behind = asyncio.ensure_future(put(context, "BEHIND", "value"))
+    await asyncio.wait([behind], timeout=0.2)
+    os.write(disk, content)
+    os.close(disk)
+
+    assert (await behind).status == 200
+    async with asyncio.timeout(5):
+        while "LEFT" not in await names(context):  # noqa: ASYNC110  # a thread that nobody waits for
+            await asyncio.sleep(0.01)
+    assert sorted(await names(context)) == ["BEHIND", "EARLIER", "LEFT"]
+
+
+async def _once_it_is_read(pipe_path: Path) -> int:
+    """The end of a pipe to write to."""
+    async with asyncio.timeout(5):
+        while True:
+            with contextlib.suppress(OSError):
+                return os.open(pipe_path, os.O_WRONLY | os.O_NONBLOCK)
+            await asyncio.sleep(0.01)
+
+
 async def test_a_file_that_cannot_be_read_is_kept_beside_the_new_one(context: Context) -> None:
     context.file.parent.mkdir()
     context.file.write_text("half a fi")
@@ -349,6 +386,22 @@ async def test_a_command_whose_caller_is_cancelled_is_ended(context: Context) ->
         await running
 
     await until_gone(int(pid_path.read_text()))
+
+
+async def test_a_command_whose_caller_is_cancelled_again_and_again_while_it_starts_is_ended(context: Context) -> None:
+    ran_on = context.home_path / "ran_on"
+    environment, limits = {**context.environment, "A": "value"}, Limits()
+    for _ in range(20):
+        command = run_command(f"sleep 0.3; touch {ran_on}", environment, ["value"], folder=ran_on.parent, limits=limits)
+        running = asyncio.ensure_future(command)
+        await asyncio.sleep(0)
+        while not running.done():
+            running.cancel()
+            await asyncio.sleep(0.001)
+        assert running.cancelled()
+    await asyncio.sleep(0.8)
+
+    assert not ran_on.exists()
 
 
 async def test_a_reference_to_1password_is_left_to_legacy_once_it_has_a_token(context: Context) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import stat
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from native_routes.whole_file import replace_file
+from native_routes.whole_file import _draft_of, _overwrite, is_draft, replace_file
 from tests.native_routes import test_config, test_secrets
 from tests.native_routes.asking import ask, value
 
@@ -88,6 +89,30 @@ def test_all_permissions_of_the_old_file_are_kept(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o4755
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep access lists in ways of their own")
+@pytest.mark.parametrize("kind", ["access", "default"])
+def test_the_access_list_of_the_old_file_is_kept_and_no_other_taken(tmp_path: Path, kind: str) -> None:
+    """Without it, the file's group may do what another user may; with the folder's, others may do more."""
+    nobody, every = 0xFFFFFFFF, 6
+    entries = (1, every, nobody), (2, every, 1234), (4, 0, nobody), (0x10, every, nobody), (0x20, 0, nobody)
+    octets = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "file").chmod(0o660)
+    try:
+        os.setxattr(tmp_path / "file" if kind == "access" else tmp_path, f"system.posix_acl_{kind}", octets)
+    except OSError:
+        pytest.skip("the file system has no access lists")
+    before = attributes(tmp_path / "file")
+    replace_file(tmp_path / "file", b"new")
+
+    assert attributes(tmp_path / "file") == before
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def attributes(path: Path) -> tuple[int, dict[str, bytes]]:
+    return path.stat().st_mode, {name: os.getxattr(path, name) for name in os.listxattr(path)}
+
+
 def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path) -> None:
     """Root may write any file, here as in legacy."""
     (tmp_path / "file").write_bytes(b"old")
@@ -98,6 +123,35 @@ def test_a_file_that_may_not_be_written_is_not_replaced(tmp_path: Path) -> None:
 
     assert (tmp_path / "file").read_bytes() == (b"new" if is_root else b"old")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_draft_is_known_by_its_name(tmp_path: Path) -> None:
+    assert is_draft(_draft_of(tmp_path / "USER.md"))
+    assert is_draft(_draft_of(tmp_path / ("long\n" * 40)))
+    assert not is_draft(tmp_path / "novel.draft")
+    assert not is_draft(tmp_path / ".novel.draft")
+
+
+@pytest.mark.parametrize("new", [b"", b"new", b"as long", b"a longer text"])
+def test_where_no_draft_can_be_the_new_text_is_written_over_the_old_one(tmp_path: Path, new: bytes) -> None:
+    (tmp_path / "file").write_bytes(b"old one")
+    _overwrite(tmp_path / "file", new)
+
+    assert (tmp_path / "file").read_bytes() == new
+
+
+def test_a_full_disk_leaves_the_old_text_also_where_no_draft_can_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old text")
+    fill = (
+        "import resource, sys; from pathlib import Path; from native_routes.whole_file import _overwrite;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, resource.RLIM_INFINITY));"
+        "_overwrite(Path(sys.argv[1]), b'x' * 50_000)"
+    )
+    command = [sys.executable, "-c", fill, str(tmp_path / "file")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert "File too large" in done.stderr
+    assert (tmp_path / "file").read_bytes() == b"old text"
 
 
 if __name__ == "__main__":

@@ -161,6 +161,15 @@ async def test_equal_memories_that_come_together_are_stored_once(tmp_path: Path)
         home.check_full_text()
 
 
+async def test_sources_that_are_stored_alike_are_one_source(tmp_path: Path) -> None:
+    async with changing_home(tmp_path, NO_EMBEDDER + NO_PIPELINE) as home:
+        told = await remember_at_once(
+            home, {"content": "violin", "sourceId": "s\ud800"}, {"content": "harbour", "sourceId": "s\ufffd"}
+        )
+        assert [memory.get("deduped", False) for memory in told] == [False, True]
+        assert home.database.execute("SELECT content FROM memories") == [("violin",)]
+
+
 async def test_a_value_without_a_form_fails_its_own_request_only(tmp_path: Path) -> None:
     async with changing_home(tmp_path, NO_EMBEDDER + PIPELINE) as home:
         told = await remember_at_once(

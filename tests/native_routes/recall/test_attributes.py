@@ -130,6 +130,19 @@ def test_what_another_program_commits_is_seen_at_the_next_question(known: Known)
         assert known.agrees(*rng.sample(ENTITIES, rng.randint(1, 3)))
 
 
+def test_an_older_database_that_was_copied_into_this_one_is_read_anew(known: Known) -> None:
+    """It then goes another way, on which its table looks as it did."""
+    for number in range(6):
+        known.home.memory(f"m{number}", content_hash=f"m{number}", importance=0.1)
+        known.attribute("aspect-1", f"m{number}", 0.9)
+    older = known.home.copy()
+    known.home.execute("DELETE FROM entity_attributes WHERE memory_id = 'm2'")
+    assert known.agrees("tea")
+    known.home.become(older)
+    known.home.execute("DELETE FROM entity_attributes WHERE memory_id = 'm3'")
+    assert known.agrees("tea")
+
+
 def test_nothing_is_asked_twice_while_nobody_commits(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
     known.home.memory("m", content_hash="m")
     known.attribute("aspect-1", "m")

@@ -44,6 +44,10 @@ class Mentioned:
         columns = {"memory_id": memory, "entity_id": entity, "created_at": f"2026-01-01T00:00:00.{self.made:09}Z"}
         self.home.row("memory_entity_mentions", columns)
 
+    def purge(self, memory: str) -> None:
+        self.home.execute("DELETE FROM memory_entity_mentions WHERE memory_id = ?", (memory,))
+        self.home.execute("DELETE FROM memories WHERE id = ?", (memory,))
+
     def agrees(self) -> bool:
         """Whether every question is answered as SQLite would, for one entity and for several."""
         return all(self._agrees(chosen) for chosen in (*((entity,) for entity in ENTITIES), ENTITIES, ENTITIES[:2]))
@@ -147,6 +151,17 @@ def test_a_mention_that_is_older_than_its_memory_counts_from_then_on(mentioned: 
     mentioned.home.memory("later", content_hash="later")
     assert mentioned.agrees()
     assert len(mentioned.known.linked(mentioned.reading, ["tea"])) == 1
+
+
+def test_an_older_database_that_was_copied_into_this_one_is_read_anew(mentioned: Mentioned) -> None:
+    """It then goes another way, on which its tables look as they did."""
+    names = [mentioned.memory("tea") for _ in range(10)]
+    older = mentioned.home.copy()
+    mentioned.purge(names[3])
+    assert mentioned.agrees()
+    mentioned.home.become(older)
+    mentioned.purge(names[5])
+    assert mentioned.agrees()
 
 
 def test_any_run_of_changes_leaves_both_alike(mentioned: Mentioned) -> None:

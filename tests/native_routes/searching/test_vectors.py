@@ -19,6 +19,7 @@ import pytest
 
 from native_routes.database import Connection, DatabaseUnopened
 from native_routes.recall.queries import NEAR_MEMORIES
+from native_routes.searching import vector_index
 from native_routes.searching.vector_form import VectorForm
 from native_routes.searching.vectors import ANSWERED_TOGETHER, Neighbour, VectorMode, VectorSearch
 from tests.native_routes.vector_home import DIMENSIONS, Vector, VectorHome
@@ -200,6 +201,17 @@ async def test_questions_that_wait_together_get_each_its_own_answer(home: Vector
     answers = await asyncio.gather(*(found(search, vector, 5) for vector in vectors))
 
     assert answers == [home.sqlite_vec(vector, 5) for vector in vectors]
+
+
+async def test_answers_of_thousands_are_not_kept_without_end(
+    home: VectorHome, search: VectorSearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vector_index, "MOST_NEIGHBOURS_KNOWN", 1_000)
+    home.add(300)
+    for _ in range(20):
+        await search.run(home.vector(), 300, lambda connection, nearest: None)
+
+    assert sum(map(len, search._index._known.values())) <= 1_000 + 300
 
 
 async def test_a_question_that_sqlite_vec_refuses_finds_nothing(home: VectorHome, search: VectorSearch) -> None:

@@ -78,6 +78,17 @@ class Searched:
         assert found == BEST_ROWS.all(self.reading, match=match, limit=limit), match
         return len(found)
 
+    def takes_the_same_place(self, before: str, after: str) -> bool:
+        """Whether the index looks as it did, though it has one word in the place of another."""
+        found = self.words._known.state
+        structure, totals = self.home.execute(
+            "SELECT (SELECT block FROM memories_fts_data WHERE id = 10),"
+            " (SELECT block FROM memories_fts_data WHERE id = 1)"
+        )[0]
+        assert not self.home.execute("SELECT 1 FROM memories_fts WHERE memories_fts MATCH ?", (before,))
+        assert self.home.execute("SELECT 1 FROM memories_fts WHERE memories_fts MATCH ?", (after,))
+        return (found.structure, found.totals) == (structure, totals)
+
     def close(self) -> None:
         self.reading.close()
         self.home.close()
@@ -175,6 +186,36 @@ def test_what_does_not_touch_the_words_leaves_the_lists(searched: Searched) -> N
     searched.agrees("tea")
     searched.home.event("m1")
     searched.agrees("tea")
+
+
+def test_an_older_database_that_was_copied_into_this_one_is_read_anew(searched: Searched) -> None:
+    older = searched.home.copy()
+    searched.add(1, "zebra and tea")
+    searched.warm()
+    assert searched.agrees("zebra") == 1
+    searched.home.become(older)
+    searched.add(1, "okapi and tea")
+
+    assert searched.takes_the_same_place("zebra", "okapi")
+    assert searched.words.best(searched.reading, "zebra", 20) == []
+    searched.warm()
+    assert searched.agrees("okapi") == 1
+
+
+def test_an_index_that_legacys_repair_built_anew_is_read_anew(searched: Searched) -> None:
+    rebuild = "INSERT INTO memories_fts (memories_fts) VALUES ('rebuild')"
+    searched.add(1, "zebra and tea")
+    searched.home.execute(rebuild)
+    searched.warm()
+    assert searched.agrees("zebra") == 1
+    searched.home.execute("UPDATE memories SET content = 'okapi and tea' WHERE content = 'zebra and tea'")
+    searched.home.execute(rebuild)
+    searched.home.event("system", event="none")
+
+    assert searched.takes_the_same_place("zebra", "okapi")
+    assert searched.words.best(searched.reading, "zebra", 20) == []
+    searched.warm()
+    assert searched.agrees("okapi") == 1
 
 
 def test_two_connections_each_get_the_answer_of_what_they_see(searched: Searched) -> None:

@@ -91,6 +91,19 @@ def test_pipes_and_sockets_are_left_out(home: Path, tmp_path: Path, monkeypatch:
     Manifest.read(backup).check(backup)
 
 
+def test_files_of_a_person_that_are_named_like_ours_are_kept(home: Path, tmp_path: Path) -> None:
+    (home / "novel.draft").write_text("chapter one")
+    (home / ".USER.md.0123abcd.draft").write_text("half a text, of a process that was killed")
+    (home / "memory" / "old").mkdir()
+    for name in ("memories.db", "old/memories.db", "old/memories.db.md"):
+        (home / "memory" / name).touch()
+    backup = backed_up(home, tmp_path / "kept")
+
+    kept = {file.path for file in Manifest.read(backup).files}
+    assert kept >= {"novel.draft", "memory/old/memories.db", "memory/old/memories.db.md"}
+    assert ".USER.md.0123abcd.draft" not in kept
+
+
 def test_a_file_of_the_manifests_name_does_not_spoil_the_backup(home: Path, tmp_path: Path) -> None:
     (home / NAME).write_text("of a backup copied here by hand")
 
