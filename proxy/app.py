@@ -25,6 +25,8 @@ from proxy.reply_writer import send_reply
 from proxy.services import Services
 
 OWN_PREFIX = "/_proxy/"
+PAGES_ARE_LOCAL = "the proxy's own pages are for callers on this machine and for admin tokens"
+CHANGES_ARE_FOR_ADMINS = "changes of the proxy need an admin token from a caller that shows a token"
 ANYWHERE: tuple[Field, ...] = ((b"access-control-allow-origin", b"*"),)
 
 log = structlog.get_logger(__name__)
@@ -104,7 +106,7 @@ class FrontDoor:
         reads = exchange.head.method in ("GET", "HEAD")
         # A caller that shows a token is held to it also on this machine: an agent's must not move the cutover.
         if not (is_admin or (caller.local and (reads or caller.claims is None))):
-            raise Refusal(403, "the proxy's own pages are for callers on this machine, changes for admin tokens")
+            raise Refusal(403, CHANGES_ARE_FOR_ADMINS if caller.local else PAGES_ARE_LOCAL)
         return await status.own_page(self._services, exchange.head.method, path, exchange.read_body)
 
     def _fail(self, exchange: Exchange) -> None:

@@ -151,11 +151,16 @@ class Edge:
         """Why a caller without a good token is refused whatever it asks for."""
         free = self._auth.mode == "local" or (self._auth.mode == "hybrid" and from_loopback and tokenless)
         if free and host and not (self._any_host or {name.encode(), host.lower()} & self._hosts):
-            fix = f"add it to SIGNET_ALLOWED_HOSTS{' or send a token' if self._auth.secret else ''}"
-            return Refusal(403, f"Host {_shown(host)} is not local; {fix}")
+            return Refusal(403, f"Host {_shown(host)} is not local; {self._way_in()}")
         if origin and not self._origin_allowed(origin, host):
             return Refusal(403, f"Origin {_shown(origin)} is foreign; add it to SIGNET_ALLOWED_ORIGINS or send a token")
         return None
+
+    def _way_in(self) -> str:
+        """What a caller by a foreign Host can do. In mode hybrid an allowed name still asks for a token."""
+        if self._auth.mode == "hybrid":
+            return "call localhost or send a token"
+        return "add it to SIGNET_ALLOWED_HOSTS" + (" or send a token" if self._auth.secret else "")
 
     def _origin_allowed(self, origin: bytes, host: bytes) -> bool:
         lowered = origin.lower()

@@ -42,7 +42,7 @@ class Settings:
         False, "SIGNET_ALLOW_INSECURE_BIND", "1 = listen beyond loopback without tokens (containers)."
     )
     allowed_hosts: frozenset[str] = setting(
-        frozenset(), "SIGNET_ALLOWED_HOSTS", "Extra Host names that need no token, comma separated; * = any."
+        frozenset(), "SIGNET_ALLOWED_HOSTS", "Extra Host names to be called by without a token in mode local; * = any."
     )
     allowed_origins: frozenset[str] = setting(
         frozenset(), "SIGNET_ALLOWED_ORIGINS", "Extra browser origins, comma separated; * = any, as legacy does."

@@ -50,7 +50,8 @@ def auth(settings: Settings) -> Iterator[Finding]:
         expected = "an agent.yaml in which the auth section says what is meant"
         yield degraded("auth", policy.problem, expected=expected, fix="correct the file, then restart the proxy")
     if policy.mode != "local" or not settings.listens_beyond_loopback:
-        yield ok("auth", f"auth.mode {policy.mode}, listening on {settings.listen_host}")
+        if not policy.problem:  # else the mode is what the file counts as, and not what is in force
+            yield ok("auth", f"auth.mode {policy.mode}, listening on {settings.listen_host}")
         return
     what = f"auth.mode local, listening on {settings.listen_host}: whoever reaches it may read and change every memory"
     fix = "set auth.mode to team or hybrid in agent.yaml, or SIGNET_HOST to 127.0.0.1"

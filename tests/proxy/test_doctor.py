@@ -149,6 +149,17 @@ def test_a_machine_without_bun_is_unusable_and_told_what_to_install(alone: dict[
     assert "exit status 3" in found["bun"]["what"]
 
 
+def test_a_mode_with_a_comment_behind_it_is_degraded_and_no_mode_is_called_fine(alone: dict[str, str]) -> None:
+    home = home_of(alone)
+    home.mkdir(exist_ok=True)
+    (home / "agent.yaml").write_text("auth:\n  mode: hybrid # for me\n")
+
+    output = command_line(alone, "doctor").output
+
+    assert "comments need a line of their own" in output
+    assert "ok        auth:" not in output
+
+
 def test_a_bind_that_serve_refuses_is_unusable(alone: dict[str, str]) -> None:
     found = findings(alone | {"SIGNET_BIND": "0.0.0.0"})
 

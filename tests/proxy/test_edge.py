@@ -76,11 +76,15 @@ def test_peer_address_in_ipv6_clothing_is_told_as_ipv4() -> None:
 @pytest.mark.parametrize(
     "host", ["evil.example", "evil.example:3850", "localhost.evil.example", "127.0.0.1.nip.io", "[::2]"]
 )
-@pytest.mark.parametrize("mode", ["local", "hybrid"])
-def test_foreign_host_is_refused_where_no_token_is_needed(mode: Mode, host: str) -> None:
-    refusal = refused(edge(mode), head(host=host), 403, repr(host), "SIGNET_ALLOWED_HOSTS", "send a token")
+@pytest.mark.parametrize(("mode", "fix"), [("local", "SIGNET_ALLOWED_HOSTS"), ("hybrid", "call localhost")])
+def test_foreign_host_is_refused_where_no_token_is_needed(mode: Mode, fix: str, host: str) -> None:
+    refusal = refused(edge(mode), head(host=host), 403, repr(host), fix, "send a token")
 
     assert refusal.headers == ()
+
+
+def test_hybrid_does_not_offer_an_allowed_host_which_would_still_be_asked_for_a_token() -> None:
+    assert "SIGNET_ALLOWED_HOSTS" not in refused(edge("hybrid"), head(host="mem.example"), 403).error
 
 
 def test_refusal_offers_no_token_where_there_is_no_secret() -> None:

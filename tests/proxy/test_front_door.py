@@ -120,8 +120,21 @@ def test_own_pages_are_for_this_machine_and_for_admins(hybrid: RunningProxy) -> 
     assert hybrid.get("/_proxy/status", **behind_a_proxy).status_code == 401
     reader = hybrid.cli("token", "create", "--role", "readonly").output.strip()
     admin = hybrid.cli("token", "create", "--role", "admin").output.strip()
-    assert hybrid.get("/_proxy/status", authorization=f"Bearer {reader}", **behind_a_proxy).status_code == 403
+    refusal = hybrid.get("/_proxy/status", authorization=f"Bearer {reader}", **behind_a_proxy)
+    assert "for callers on this machine and for admin tokens" in refused(refusal, 403)
     assert hybrid.get("/_proxy/status", authorization=f"Bearer {admin}", **behind_a_proxy).status_code == 200
+
+
+def test_a_caller_of_this_machine_with_a_token_needs_an_admins_to_change_the_proxy(hybrid: RunningProxy) -> None:
+    lift = {"action": "lift", "groups": ["recall"]}
+    told: dict[str, str] = {}
+    for role in ("operator", "admin"):
+        token = hybrid.cli("token", "create", "--role", role).output.strip()
+        headers = {"authorization": f"Bearer {token}"}
+        assert hybrid.get("/_proxy/cutover", **headers).status_code == 200
+        reply = httpx.post(hybrid.url + "/_proxy/cutover", json=lift, headers=headers, trust_env=False)
+        told[role] = refused(reply, 403 if role == "operator" else 409)
+    assert told["operator"] == "changes of the proxy need an admin token from a caller that shows a token"
 
 
 def test_hybrid_lets_this_machine_in_and_asks_who_comes_through_a_reverse_proxy(hybrid: RunningProxy) -> None:
