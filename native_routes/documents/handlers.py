@@ -51,12 +51,14 @@ async def add_document(request: NativeRequest) -> Reply:
     document_id = new_id()
     try:
         add = partial(storing.add, document=document, document_id=document_id, now=now_text(context.clock))
-        added = await context.writer.run(add)
+        known = await context.writer.run(add)
+        if known is not None:
+            return json_reply({"id": as_json(known.id), "status": as_json(known.status), "deduplicated": True})
+        enqueue = partial(storing.enqueue_ingest, document_id=document_id, now=now_text(context.clock))
+        job_id = await context.writer.run(enqueue)
     except (DatabaseError, UnbindableError) as error:
         raise _failed(context, "Failed to create document", error) from None
-    if isinstance(added, queries.KnownDocument):
-        return json_reply({"id": as_json(added.id), "status": as_json(added.status), "deduplicated": True})
-    return json_reply({"id": document_id, "status": "queued", "jobId": added or undefined}, 201)
+    return json_reply({"id": document_id, "status": "queued", "jobId": job_id or undefined}, 201)
 
 
 async def list_documents(request: NativeRequest) -> Reply:

@@ -13,13 +13,10 @@ from native_routes.outside import new_id
 MOST_ATTEMPTS: Final = 3
 
 
-def add(
-    connection: Connection, document: NewDocument, document_id: str, now: str
-) -> queries.KnownDocument | str | None:
-    """The document that has its address; else, after inserting it, the id of its job, None when one waits already.
+def add(connection: Connection, document: NewDocument, document_id: str, now: str) -> queries.KnownDocument | None:
+    """None after inserting it, else the document that has its address. Raises UnbindableError for a list or object.
 
-    Raises UnbindableError for a list or object. Legacy: looking for an address, bun:sqlite takes a list of one for what
-    is in it; inserting, it does not. Differs: both or nothing; legacy commits the document without its job.
+    Legacy: looking for an address, bun:sqlite takes a list of one for what is in it; inserting, it does not.
     """
     address = document.source_url
     if truthy(address):
@@ -39,10 +36,10 @@ def add(
         metadata_json=bindable(document.metadata_json),
         now=now,
     )
-    return _enqueue_ingest(connection, document_id, now)
+    return None
 
 
-def _enqueue_ingest(connection: Connection, document_id: str, now: str) -> str | None:
+def enqueue_ingest(connection: Connection, document_id: str, now: str) -> str | None:
     """The new job's id; None when one waits for this document already."""
     if queries.INGEST_WAITS.one(connection, document_id=document_id) is not None:
         return None

@@ -64,18 +64,6 @@ async def test_a_document_is_queued_with_a_job(home: ChangingHome) -> None:
     ) == [(told["jobId"], None, told["id"], "document_ingest", "pending", 0, 3, NOW, NOW)]
 
 
-async def test_a_document_whose_job_cannot_be_queued_is_not_stored(home: ChangingHome) -> None:
-    """It would wait for ever, and who sends it again would be told that it is there already."""
-    home.database.execute(
-        "CREATE TRIGGER full BEFORE INSERT ON memory_jobs BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
-    )
-    assert await home.told("POST", DOCUMENTS, URL) == (500, {"error": "Failed to create document"})
-    home.database.execute("DROP TRIGGER full")
-    status, told = await home.told("POST", DOCUMENTS, URL)
-
-    assert (status, told["status"], "jobId" in told) == (201, "queued", True)
-
-
 async def test_an_address_in_a_list_of_one_is_found_and_never_stored(home: ChangingHome) -> None:
     known = await added(home, URL)
     boxed = {"source_type": "file", "url": [URL["url"]]}
