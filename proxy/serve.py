@@ -17,6 +17,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -140,14 +141,22 @@ class _Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         # What is ignored stays ignored: nohup means SIGHUP.
         stops = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        signals = [number for number in stops if signal.getsignal(number) is not signal.SIG_IGN]
+        ignored = [number for number in (*stops, signal.SIGQUIT) if signal.getsignal(number) is signal.SIG_IGN]
+        signals = [number for number in stops if number not in ignored]
         for number in signals:
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        for number in ignored:  # by a handler, which what we start does not inherit; Bun's children do not either
+            signal.signal(number, _do_nothing)
         try:
             yield
         finally:
             for number in signals:
                 loop.remove_signal_handler(number)
+            for number in ignored:
+                signal.signal(number, signal.SIG_IGN)
+
+
+def _do_nothing(number: int, frame: FrameType | None) -> None: ...
 
 
 class _Proxy:

@@ -63,6 +63,28 @@ def test_sigterm_ends_everything_with_code_0_before_signets_cli_would_kill(tmp_p
     assert is_free(int(proxy.environment["SIGNET_LEGACY_PORT"]))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_is_ignored_as_by_a_shell_for_its_background_jobs_is_not_inherited_by_what_we_start(
+    tmp_path: Path,
+) -> None:
+    ignored = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ignored}
+    try:
+        with RunningProxy(tmp_path, SIGNET_LEGACY_DAEMON=str(STAND_IN_PATH)) as proxy:
+            proxy.until_legacy("ready")
+            for number in ignored:
+                os.kill(proxy.pid, number)
+            answered = proxy.get("/health").status_code
+            daemon = proxy.get("/_proxy/status").json()["legacy"]["pid"]
+            status = Path(f"/proc/{daemon}/status").read_text()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    mask = int(status.partition("SigIgn:")[2].split()[0], 16)
+    assert answered == 200  # they are still ignored
+    assert [number.name for number in ignored if mask >> (number - 1) & 1] == []
+
+
 def test_pid_file_names_the_proxy_so_that_signet_stop_stops_it(proxy: RunningProxy) -> None:
     assert (proxy.home_path / ".daemon" / "pid").read_text() == str(proxy.pid)
 
