@@ -15,10 +15,9 @@ from typing import Final
 from parity_tests.harness import sqlite
 from proxy.legacy.find import CHECKOUT_PATH
 from scripts.benchmark.homes import build, corpus, meaning
-from scripts.benchmark.rows import MeasurementError
+from scripts.benchmark.rows import LEAST_SHARE, MeasurementError
 from scripts.benchmark.sides import Side
 
-LEAST_SHARE: Final = 0.9  # of the pace that was asked for; below it the row would not say what it claims
 STOP_S: Final = 10.0
 
 

@@ -12,12 +12,11 @@ from typing import Final
 
 from scripts.benchmark.generator import ask
 from scripts.benchmark.questions import Questions
-from scripts.benchmark.rows import MeasurementError
+from scripts.benchmark.rows import LEAST_SHARE, MeasurementError
 from scripts.benchmark.sides import Side
 
 CLIENTS: Final = 500  # so many may wait at once: legacy answers a write after seconds when recalls keep its loop busy
 BEGINS_S: Final = 0.5  # before the block: the generator needs some of it to start
-LEAST_SHARE: Final = 0.9  # of the pace that was asked for; below it the row would not say what it claims
 
 
 @contextlib.contextmanager

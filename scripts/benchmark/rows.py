@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 SIDES = ("direct", "nginx", "proxy")
 Rounds = Mapping[str, Sequence[float]]
 """Side -> its figure in each round. A side that was not measured is absent."""
+
+LEAST_SHARE: Final = 0.9  # of a pace that was asked for; below it a row would not say what it claims
 
 
 class MeasurementError(Exception):

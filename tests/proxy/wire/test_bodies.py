@@ -9,11 +9,10 @@ import pytest
 
 from tests.proxy.wire.http1 import content_length
 from tests.proxy.wire.upstream import OK
-from tests.proxy.wire.wire import LAST_CHUNK, Wire, chunked_post, chunks, get, message, ok, post
+from tests.proxy.wire.wire import LAST_CHUNK, STREAM_HEAD, Wire, chunked_post, chunks, get, message, ok, post
 
 FIVE_MB = random.Random(7).randbytes(5_000_000)
 EVENT = b'event: log\ndata: {"n":%d}\n\n'
-STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def digest(data: bytes) -> str:

@@ -12,10 +12,9 @@ import pytest
 from tests.proxy.wire.client import Client
 from tests.proxy.wire.http1 import Ended
 from tests.proxy.wire.upstream import OK
-from tests.proxy.wire.wire import Wire, chunked_post, chunks, get, message, ok, post, seconds_until_closed
+from tests.proxy.wire.wire import STREAM_HEAD, Wire, chunked_post, chunks, get, message, ok, post, seconds_until_closed
 
 AT_MOST_S = 1.0
-STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 Leave = Callable[[Client], None]
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from tests.proxy.wire.http1 import Ended
 from tests.proxy.wire.process import ProxyProcess
 from tests.proxy.wire.upstream import Upstream, UpstreamConnection
-from tests.proxy.wire.wire import Wire, chunks, get
+from tests.proxy.wire.wire import STREAM_HEAD, Wire, chunks, get
 
-STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 EVENT = chunks(b"data: 1\n\n")
 GAP_S = 0.0005
 

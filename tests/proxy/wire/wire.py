@@ -16,6 +16,7 @@ from tests.proxy.wire.process import ProxyProcess
 from tests.proxy.wire.upstream import OK, Request, Upstream, UpstreamConnection
 
 SERVED_BY = b"x-signet-served-by"
+STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 WELL_FORMED = {403, 405, 417}  # refused for what they ask: their end is known, and the connection may go on
 
 
