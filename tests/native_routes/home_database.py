@@ -26,6 +26,7 @@ class HomeDatabase:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connection = apsw.Connection(str(path))
+        self.connection.set_busy_timeout(5_000)
         load_vector_search(self.connection)
         self.become(_empty())
         self.connection.pragma("journal_mode", "wal")

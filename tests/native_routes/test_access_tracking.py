@@ -93,7 +93,7 @@ async def test_answers_do_not_wait_for_a_lock_and_its_counts_come_later(home: Ve
     began = time.monotonic()
     for _ in range(10):
         assert ids(await context.recall("tea")) == ["m"]
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 5.0
     assert context.tracker.problem is not None
     home.execute("COMMIT")
 

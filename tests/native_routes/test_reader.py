@@ -185,7 +185,7 @@ async def test_work_that_does_not_heed_its_deadline_is_not_waited_for(reader: Re
     started_s = time.monotonic()
     with pytest.raises(DeadlineExceeded, match="did not stop"):
         await reader.run(stuck, deadline_s=0.1)
-    assert time.monotonic() - started_s < 5.0
+    assert time.monotonic() - started_s < 20.0
     assert await reader.run(execute, "SELECT 1") == [(1,)]
     released.set()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -202,14 +201,12 @@ async def test_a_lock_held_beyond_the_deadline_is_busy_and_later_writes_go_on(
     home: HomeDatabase, writer: Writer
 ) -> None:
     home.execute("BEGIN IMMEDIATE")
-    began = time.monotonic()
     short, long = (
         asyncio.create_task(writer.run(put("a"), deadline_s=0.3)),
         asyncio.create_task(writer.run(put("b"), deadline_s=20)),
     )
     with pytest.raises(DatabaseBusy):
-        await short
-    assert time.monotonic() - began < 2
+        await short  # while the lock is held
     home.execute("COMMIT")
     assert await long == 1
     assert ids(home) == {"b"}

@@ -121,7 +121,7 @@ def test_stopped_daemon_is_told_quickly_while_health_answers_and_all_is_well_whe
         assert proxy.get("/health").status_code == 200
         assert problem(proxy.get("/api/any")) == (503, "legacy_wedged")
         assert problem(proxy.post("/api/any", {})) == (503, "legacy_wedged")
-        assert time.monotonic() - asked_at < 2
+        assert time.monotonic() - asked_at < 4
         assert proxy.get("/health/ready").status_code == 503
     finally:
         os.kill(pid, signal.SIGCONT)

