@@ -149,6 +149,7 @@ class Side:
 
     def _start(self) -> None:
         self._boots += 1
+        self.fault = ""  # a port that was taken is none of the process that has the next one
         if self.kind.is_native:
             self._behind = SilentLegacy(self.home).__enter__()
             modes = "".join(f"  {name}: native\n" for name in sorted(native_groups()))

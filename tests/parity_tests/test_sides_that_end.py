@@ -73,14 +73,15 @@ def test_what_a_candidate_does_while_it_stops_is_seen(tmp_path: Path, on_term: s
     assert any(found in text for text in told), told
 
 
+@pytest.mark.parametrize("kind", ["legacy_ts", "native"])  # this one ends by itself, with code 1
 def test_an_answer_of_another_process_is_not_taken_for_the_sides(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     stranger = started(tmp_path / "a")
     ports = iter([stranger.port, free_port()])
     monkeypatch.setattr(sides, "free_port", lambda: next(ports))
     try:
-        second = started(tmp_path / "b")
+        second = started(tmp_path / "b", kind)
         assert second.port != stranger.port
         second.stop()
     finally:

@@ -107,7 +107,7 @@ def test_fifty_pipelined_requests_are_answered_in_order(wire: Wire) -> None:
     client = wire.client()
     client.send(b"".join(get(b"/api/%d" % n) for n in range(50)))
     for n in range(50):
-        upstream = wire.upstream_for(client)
+        upstream = wire.next_upstream()
         assert upstream.read_request().target == b"/api/%d" % n
         upstream.send(ok(body=b"%d" % n))
         wire.upstream.release(upstream)

@@ -43,6 +43,11 @@ class Wire:
         assert isinstance(outcome, UpstreamConnection), f"not forwarded; the proxy said {outcome}"
         return outcome
 
+    def next_upstream(self) -> UpstreamConnection:
+        """Where the next request arrives, of a client that may have replies which it has not read."""
+        assert not self.upstream.got_nothing_for(5), "nothing reached the upstream within 5 s"
+        return self.upstream.newest_held()
+
     def forward(self, request: bytes, reply: bytes = OK, client: Client | None = None) -> tuple[Request, Reply]:
         """`request` through the proxy and `reply` back: what the upstream got, and what the client got."""
         client = client or self.client()
