@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
 """As functions here return it: ascending, each once."""
+Values = NDArray[np.float64]
 NO_ROWS: Final[Rows] = np.empty(0, dtype=np.int64)
 
 
@@ -33,3 +35,24 @@ def is_among(rows: Rows, others: Rows) -> NDArray[np.bool_]:
         return np.zeros(len(rows), dtype=bool)
     has: NDArray[np.bool_] = others.take(others.searchsorted(rows), mode="clip") == rows
     return has
+
+
+def changed(rows: Rows, values: Values, now: Mapping[int, float]) -> tuple[Rows, Values]:
+    """Rows and the value of each, after a few have got others. A value of 0 means that the row is gone."""
+    if not now:
+        return rows, values
+    touched = np.array(sorted(now), dtype=np.int64)
+    given = np.array([now[row] for row in touched.tolist()], dtype=np.float64)
+    if len(rows) and touched[0] <= rows[-1]:
+        at = rows.searchsorted(touched)
+        is_there = rows.take(at, mode="clip") == touched
+        if is_there.all() and given.all():
+            values = values.copy()
+            values[at] = given
+            return rows, values
+        rows, values = np.delete(rows, at[is_there]), np.delete(values, at[is_there])
+    touched, given = touched[given != 0], given[given != 0]
+    if not len(rows) or not len(touched) or touched[0] > rows[-1]:
+        return np.concatenate([rows, touched]), np.concatenate([values, given])
+    at = rows.searchsorted(touched)
+    return np.insert(rows, at, touched), np.insert(values, at, given)

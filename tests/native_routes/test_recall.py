@@ -17,7 +17,7 @@ from native_routes.query import Query
 from native_routes.recall import GROUP, access_tracking, keyword_search, queries, similar
 from native_routes.recall.keyword_search import like_query, list_query, match_query
 from native_routes.recall.queries import keyword_query, passing_query
-from native_routes.searching import word_index
+from native_routes.searching import word_lists
 from proxy.match import Matcher
 from tests.native_routes.loopback_embedder import LoopbackEmbedder, text_vector
 from tests.native_routes.recall_requests import WORDS_ALONE, Context, body, context_of, ids
@@ -395,7 +395,7 @@ async def test_similar_finds_nothing_for_a_number_that_sqlite_vec_refuses(
 def test_declared_tables_are_those_that_the_statements_touch(home: VectorHome) -> None:
     modules = (queries, keyword_search, similar)
     found = [query for module in modules for query in vars(module).values() if isinstance(query, Query)]
-    found.append(word_index.INDEX_STATE)
+    found.append(word_lists.INDEX_STATE)
     found += [build("") for build in (match_query, like_query, list_query, keyword_query, passing_query)]
     touched: set[str] = set()
     for query in found:

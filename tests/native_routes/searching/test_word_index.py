@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from native_routes.database import DeadlineExceeded, show_words, tokens_of
-from native_routes.searching import word_index
+from native_routes.searching import word_index, word_lists
 from native_routes.searching.word_index import BEST_ROWS, Ranked, WordIndex
 from native_routes.searching.word_query import Phrase, WordQuery, word_query
+from native_routes.searching.word_segments import read_structure
 from tests.native_routes.home_database import HomeDatabase
 
 WORDS = (
@@ -64,12 +66,12 @@ class Searched:
 
     def from_memory(self, match: object, limit: object = 20, connection: apsw.Connection | None = None) -> Any:
         """What is found without FTS5; None when it is asked."""
-        answers = self.words._known.answers
+        answers = self.words._answers
         try:
             found = self.words.best(connection or self.reading, match, limit)
         except (apsw.Error, ValueError, TypeError):  # FTS5's own words for what is wrong
             return None
-        return found if self.words._known.answers > answers else None
+        return found if self.words._answers > answers else None
 
     def agrees(self, match: str, limit: int = 20) -> int:
         """How many rows both found. Fails when they differ, or when FTS5 was left to answer."""
@@ -80,7 +82,7 @@ class Searched:
 
     def takes_the_same_place(self, before: str, after: str) -> bool:
         """Whether the index looks as it did, though it has one word in the place of another."""
-        found = self.words._known.state
+        found = self.words._lists.state
         structure, totals = self.home.execute(
             "SELECT (SELECT block FROM memories_fts_data WHERE id = 10),"
             " (SELECT block FROM memories_fts_data WHERE id = 1)"
@@ -163,23 +165,145 @@ def test_a_limit_that_is_no_count_is_left_to_fts5(searched: Searched, limit: obj
     assert searched.from_memory("tea", limit) is None
 
 
-def test_a_changed_index_is_asked_itself_until_it_pays_again(searched: Searched) -> None:
-    searched.agrees("tea milk")
+def test_what_is_written_is_followed(searched: Searched) -> None:
+    for match in ("tea milk", "tea OR the OR absent OR zebra", "te*"):
+        searched.agrees(match)
     for change in (
         "INSERT INTO memories (id, content, content_hash, type, created_at, updated_at)"
-        " VALUES ('new', 'tea and milk', 'new', 'fact', '', '')",
+        " VALUES ('new', 'tea and milk and a zebra', 'new', 'fact', '', '')",
         "UPDATE memories SET content = 'coffee' WHERE id = 'new'",
+        "UPDATE memories SET content = 'tea tea' WHERE id = 'new'",
+        "UPDATE memories SET content = '' WHERE id = 'new'",
+        "UPDATE memories SET pinned = 1 WHERE id = 'm7'",
+        "UPDATE memories SET content = content || ' zebra', rowid = 5000000000 WHERE id = 'm9'",
+        "UPDATE memories SET content = content || ' tea' WHERE rowid % 60 = 0",
         "DELETE FROM memories WHERE id = 'new'",
-        "UPDATE memories SET content = content || ' tea' WHERE rowid % 3 = 0",
+        "DELETE FROM memories WHERE rowid < 12",
+        "INSERT INTO memories (rowid, id, content, content_hash, type, created_at, updated_at)"
+        " VALUES (4, 'again', 'tea the absent', 'again', 'fact', '', '')",
         "INSERT INTO memories_fts (memories_fts) VALUES ('optimize')",
-        "DELETE FROM memories WHERE rowid < 100",
-        "INSERT INTO memories_fts (memories_fts) VALUES ('rebuild')",
+        "INSERT INTO memories_fts (memories_fts, rank) VALUES ('merge', 500)",
     ):
         searched.home.execute(change)
-        assert searched.from_memory("tea") is None
-        searched.warm()
-        for match in ("tea", "milk coffee", "te* OR the"):
+        for match in ("tea", "milk coffee", "tea OR the OR absent OR zebra", "te* OR the", "zebra"):
             searched.agrees(match, 500)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE memories SET content = content || ' tea and more' WHERE rowid % 2 = 0",
+        "INSERT INTO memories_fts (memories_fts) VALUES ('rebuild')",
+        "INSERT INTO memories_fts (memories_fts, rank) VALUES ('pgsz', 200)",
+        "INSERT INTO memories_fts (memories_fts, rank) VALUES ('crisismerge', 3)",
+        "INSERT INTO memories_fts (memories_fts, rank) VALUES ('automerge', 0)",
+        "UPDATE memories SET content = content || ' zebra', rowid = -5 WHERE id = 'm9'",
+        "CREATE TABLE other (a)",
+    ],
+)
+def test_an_index_that_cannot_be_followed_is_asked_itself_until_it_pays_again(searched: Searched, change: str) -> None:
+    searched.agrees("tea milk")
+    searched.home.execute(change)
+    assert searched.from_memory("tea") is None
+    searched.warm()
+    for match in ("tea", "milk coffee", "te* OR the"):
+        searched.agrees(match, 500)
+
+
+def test_searches_in_a_row_are_needed_before_other_lists_take_the_place(searched: Searched) -> None:
+    with closing(apsw.Connection(str(searched.home.path), flags=apsw.SQLITE_OPEN_READONLY)) as older:
+        show_words(older)
+        older.execute("BEGIN; SELECT 1 FROM memories")
+        searched.add(1, "zebra")
+        searched.agrees("zebra")
+        for _ in range(2 * word_index.SEARCHES_BEFORE):
+            assert searched.from_memory("tea", 20, older) is None
+            searched.agrees("zebra")
+
+
+def test_lists_follow_hundreds_of_changes(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments are merged meanwhile. Only where all become one, as happens in a small index, are lists read anew."""
+    monkeypatch.setattr(word_lists, "MOST_STEPS", 20)
+    searched.agrees("coffee")
+    followed, forgotten = 0, False
+    for number in range(1_000):
+        choice = searched.random.random()
+        if choice < 0.6:
+            searched.add(searched.random.choice((1, 1, 2, 3)))
+        elif choice < 0.8:
+            searched.home.execute("UPDATE memories SET content = 'tea ' || content WHERE rowid = ?", (number,))
+        else:
+            searched.home.execute("DELETE FROM memories WHERE rowid = ?", (searched.random.randint(1, 400),))
+        forgotten |= "coffee" not in searched.words._lists.words
+        match = searched.random.choice(("tea", "the OR milk", "te* the", "naive tea"))
+        found = searched.from_memory(match, 1_000)
+        followed += found is not None
+        assert found in (None, BEST_ROWS.all(searched.reading, match=match, limit=1_000))
+    assert not searched.words.differed
+    assert followed > 700
+    assert forgotten
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda block: b"",
+        lambda block: b"\0\0\xff\xff" + block[4:],
+        lambda block: block[:4] + b"\xff" * (len(block) - 4),
+        lambda block: block[:-1] + b"\xff",
+        lambda block: block[:4] + bytes(len(block) - 4),
+    ],
+)
+def test_a_page_that_makes_no_sense_is_not_followed(searched: Searched, damage: Callable[[bytes], bytes]) -> None:
+    searched.agrees("tea")
+    searched.add(1, "zebra and tea")
+    structure = read_structure(searched.home.execute("SELECT block FROM memories_fts_data WHERE id = 10")[0][0])
+    assert structure is not None
+    page = (structure.levels[0].segments[-1].number << 37) + 1
+    (block,) = searched.home.execute("SELECT block FROM memories_fts_data WHERE id = ?", (page,))[0]
+    searched.home.execute("UPDATE memories_fts_data SET block = ? WHERE id = ?", (damage(block), page))
+    assert searched.from_memory("tea") is None
+
+
+def test_whoever_finds_the_lists_in_use_asks_fts5(searched: Searched) -> None:
+    searched.agrees("tea")
+    with searched.words._busy:
+        assert searched.from_memory("tea") is None
+        assert searched.words.best(searched.reading, "tea", 5) == BEST_ROWS.all(searched.reading, match="tea", limit=5)
+    searched.agrees("tea")
+
+
+def test_threads_that_search_while_memories_are_written_all_get_what_they_see(searched: Searched) -> None:
+    wrong: list[str] = []
+    ended = threading.Event()
+
+    def search(seed: int) -> None:
+        chosen = random.Random(seed)
+        with closing(apsw.Connection(str(searched.home.path), flags=apsw.SQLITE_OPEN_READONLY)) as reading:
+            reading.set_busy_timeout(5_000)
+            show_words(reading)
+            while not ended.is_set():
+                match = chosen.choice(("tea", "the OR milk", "te* the", "zebra OR tea"))
+                reading.execute("BEGIN")
+                found = searched.words.best(reading, match, 50)
+                if found != BEST_ROWS.all(reading, match=match, limit=50):
+                    wrong.append(match)
+                reading.execute("ROLLBACK")
+
+    threads = [threading.Thread(target=search, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    before = searched.words._answers
+    for number in range(300):
+        searched.add(1, f"zebra tea {number}")
+        if number % 3 == 0:
+            searched.home.execute("UPDATE memories SET content = 'the ' || content WHERE rowid = ?", (number,))
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert not searched.words.differed
+    assert searched.words._answers > before
 
 
 def test_what_does_not_touch_the_words_leaves_the_lists(searched: Searched) -> None:
@@ -234,10 +358,7 @@ def test_two_connections_each_get_the_answer_of_what_they_see(searched: Searched
 
 
 def test_a_row_without_a_length_is_left_to_fts5_which_calls_it_damaged(searched: Searched) -> None:
-    searched.agrees("tea")
-    searched.add(1)  # so that the lists are read anew
     searched.home.execute("DELETE FROM memories_fts_docsize WHERE id > 200")
-    searched.warm()
     assert searched.from_memory("the") is None
 
 
@@ -259,7 +380,7 @@ def test_absent_words_are_not_kept_without_end(searched: Searched, monkeypatch: 
     for number in range(200):
         searched.from_memory(f"absent{number}")
 
-    assert len(searched.words._known.lists) < 100
+    assert len(searched.words._lists.words) < 100
 
 
 def test_another_table_of_words_is_left_to_fts5(searched: Searched) -> None:
@@ -276,7 +397,7 @@ def test_no_more_lists_are_kept_than_fit(searched: Searched, monkeypatch: pytest
     monkeypatch.setattr(word_index, "MOST_ENTRIES", 100)
     searched.agrees("the")
     assert searched.from_memory("tea") is None
-    assert not searched.words._known.lists
+    assert not searched.words._lists.words
 
 
 def test_time_that_is_over_ends_the_search(searched: Searched) -> None:
