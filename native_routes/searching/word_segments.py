@@ -17,8 +17,10 @@ from native_routes.database import Connection, Query
 Entries = dict[str, dict[int, int]]
 """Word -> row -> how often the row has it now; 0: no longer. Rows that are not named have the word as before."""
 
-MOST_LEAVES: Final = 15  # written between two states: so many changes fill level 0 once at most
+MOST_LEAVES: Final = 64  # written between two states
+FULL: Final = 16  # segments of a level, which are merged then
 MERGED_EVERY: Final = 64  # leaves after which levels of four segments are merged, too
+MANY_PAGES: Final = 2 * MOST_LEAVES  # of a segment: it comes back to a level after writing as many
 MOST_PAGES: Final = 256  # to be read for one change of state, some 20 ms
 SETTINGS: Final = "version=4"  # all that the index's configuration may say: others merge, or delete, in other ways
 
@@ -89,18 +91,21 @@ def segments_since(before: Structure, now: Structure) -> Sequence[Segment] | Non
 
 
 def _merged_since(before: Structure, now: Structure) -> Sequence[Segment] | None:
-    """Level 0 was merged. What was in it is in the newest segment of the others, or in two where it happened twice.
+    """Level 0 was merged. What was in it is in the newest segments of the others, one for each time at most.
 
-    It needs sixteen segments, which so few changes reach once, or a multiple of MERGED_EVERY; a program that asks for
-    it adds segments that were not there. An older one must be left, or else a merge may have dropped what says that a
-    row no longer has a word.
+    It happens when level 0 is full, which it may nearly have been before, and at every multiple of MERGED_EVERY. (What
+    comes back to level 0 is the newest of the others, so it does not fill it a second time without being merged again.)
+    A program that asks for it adds segments that were not there. One that was there ends the search; only where few
+    pages were merged might a number and a size have come back. Such an older one must be left, or else a merge may have
+    dropped what says that a row no longer has a word.
     """
-    outputs = 1 + (now.leaves // MERGED_EVERY != before.leaves // MERGED_EVERY)
-    known = {segment for level in before.levels[1:] for segment in level.segments}
+    written = now.leaves - before.leaves
+    outputs = 1 + (written - 1) // FULL + now.leaves // MERGED_EVERY - before.leaves // MERGED_EVERY
+    known = {(number, segment) for number, level in enumerate(before.levels) for segment in level.segments}
     taken: list[Segment] = []
     for number, level in enumerate(now.levels):
         for index, segment in reversed(tuple(enumerate(level.segments))):
-            if number > 0 and outputs <= 0 and segment in known:
+            if number > 0 and (number, segment) in known and (outputs <= 0 or segment.pages > MANY_PAGES):
                 return taken[::-1] if _pages(taken) <= MOST_PAGES else None
             if index < level.merging:
                 return None
