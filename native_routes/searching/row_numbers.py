@@ -38,19 +38,23 @@ def is_among(rows: Rows, others: Rows) -> NDArray[np.bool_]:
 
 
 def changed(rows: Rows, values: Values, now: Mapping[int, float]) -> tuple[Rows, Values]:
-    """Rows and the value of each, after a few have got others. A value of 0 means that the row is gone."""
-    if not now:
-        return rows, values
-    touched = np.array(sorted(now), dtype=np.int64)
-    given = np.array([now[row] for row in touched.tolist()], dtype=np.float64)
-    if len(rows) and touched[0] <= rows[-1]:
+    """Rows and the value of each, after some have got others. A value of 0 means that the row is gone."""
+    order = np.fromiter(now, np.int64, len(now)).argsort()
+    touched = np.fromiter(now, np.int64, len(now))[order]
+    given = np.fromiter(now.values(), np.float64, len(now))[order]
+    if len(rows):
         at = rows.searchsorted(touched)
         is_there = rows.take(at, mode="clip") == touched
+        differs = given != np.where(is_there, values.take(at, mode="clip"), 0.0)
+        if not differs.any():
+            return rows, values
+        touched, given, at, is_there = touched[differs], given[differs], at[differs], is_there[differs]
         if is_there.all() and given.all():
             values = values.copy()
             values[at] = given
             return rows, values
-        rows, values = np.delete(rows, at[is_there]), np.delete(values, at[is_there])
+        if is_there.any():
+            rows, values = np.delete(rows, at[is_there]), np.delete(values, at[is_there])
     touched, given = touched[given != 0], given[given != 0]
     if not len(rows) or not len(touched) or touched[0] > rows[-1]:
         return np.concatenate([rows, touched]), np.concatenate([values, given])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from native_routes.database import Connection, Query
-from native_routes.searching.row_numbers import Rows, changed, read_numbers
+from native_routes.searching.row_numbers import NO_ROWS, Rows, changed, read_numbers
 from native_routes.searching.word_segments import (
     SETTINGS,
     Entries,
@@ -22,7 +21,6 @@ from native_routes.searching.word_segments import (
 )
 
 LIST_ENTRIES: Final = 32  # what a list takes besides its rows: also a word that nowhere occurs
-MOST_STEPS: Final = 256  # changes that a list may be behind; one that nobody asked for meanwhile is forgotten
 
 EXPECTED: Final = "createvirtualtablememories_ftsusingfts5(content,content='memories',content_rowid='rowid')"
 
@@ -56,7 +54,7 @@ class Occurrences:
 @dataclass(frozen=True, slots=True)
 class Lengths:
     rows: str | None
-    lengths: str | None  # FTS5's variable-length integers, as hexadecimal digits
+    lengths: str | None  # FTS5's variable-length integers, as eight hexadecimal digits each
 
 
 # Source: SQLite's fts5_index.c: record 1 holds the averages, record 10 the structure. The count of changes in it begins
@@ -80,14 +78,14 @@ WORDS_FROM: Final = Query(
 )
 LENGTHS: Final = Query(
     """
-    SELECT group_concat(id) AS rows, group_concat(hex(sz)) AS lengths
+    SELECT group_concat(id) AS rows, group_concat(substr('000000' || hex(sz), -8), '') AS lengths
     FROM (SELECT id, sz FROM memories_fts_docsize ORDER BY id)
     """,
     row=Lengths,
 )
 LENGTHS_OF: Final = Query(
     """
-    SELECT group_concat(id) AS rows, group_concat(hex(sz)) AS lengths
+    SELECT group_concat(id) AS rows, group_concat(substr('000000' || hex(sz), -8), '') AS lengths
     FROM memories_fts_docsize WHERE id IN (SELECT value FROM json_each(:rows))
     """,
     row=Lengths,
@@ -100,7 +98,6 @@ class WordList:
 
     rows: Rows
     counts: Numbers
-    step: int = 0  # how many of the changes are in it
 
 
 class WordLists:
@@ -118,7 +115,7 @@ class WordLists:
         self.prefixes: dict[str, WordList] = {}
         self._structure = read_structure(state.structure or b"")
         self._lengths: tuple[Rows, Numbers] | None = None
-        self._steps: list[Entries] = []  # changes since the oldest of the lists
+        self._pending: Entries = {}  # what the words' lists take in when they are asked for
 
     def follow(self, connection: Connection, state: IndexState) -> bool:
         """Bring what is known to this state; False, and nothing changed, where what is new in it cannot be told."""
@@ -142,8 +139,8 @@ class WordLists:
         found = self.words.get(word)
         if found is None:
             found = self.words[word] = self._read(WORD, connection, word)
-        elif found.step < len(self._steps):
-            found = self.words[word] = _up_to_date(found, word, self._steps)
+        elif now := self._pending.pop(word, None):
+            found = self.words[word] = WordList(*changed(found.rows, found.counts, now))
         return found
 
     def of_prefix(self, connection: Connection, beginning: str) -> WordList:
@@ -156,47 +153,27 @@ class WordLists:
     def lengths_of(self, connection: Connection, rows: Rows) -> Numbers | None:
         """How many words these rows have; None when the index does not know that of every one."""
         if self._lengths is None:
-            read = LENGTHS.all(connection)[0]
-            self._lengths = read_numbers(read.rows), _lengths(read.lengths)
+            self._lengths = _lengths(LENGTHS.all(connection)[0])
             self.entries += len(self._lengths[0])
         of, lengths = self._lengths
         at = np.searchsorted(of, rows)
         return lengths[at] if at[-1] < len(of) and np.array_equal(of[at], rows) else None
 
     def _read(self, query: Query[Occurrences], connection: Connection, word: str) -> WordList:
-        found = WordList(*_counted(read_numbers(query.all(connection, word=word)[0].rows)), len(self._steps))
+        found = WordList(*_counted(read_numbers(query.all(connection, word=word)[0].rows)))
         self.entries += len(found.rows) + LIST_ENTRIES
         return found
 
     def _take_in(self, connection: Connection, entries: Entries) -> None:
-        """The words' lists take it in when they are asked for."""
         if self._lengths is not None:
             rows = sorted({row for rows in entries.values() for row in rows})
-            read = LENGTHS_OF.all(connection, rows=json.dumps(rows))[0]
-            now = zip(read_numbers(read.rows).tolist(), _lengths(read.lengths), strict=True)
-            self._lengths = changed(*self._lengths, dict.fromkeys(rows, 0.0) | dict(now))
+            found, lengths = _lengths(LENGTHS_OF.all(connection, rows=json.dumps(rows))[0])
+            now = dict(zip(found.tolist(), lengths.tolist(), strict=True))
+            self._lengths = changed(*self._lengths, dict.fromkeys(rows, 0.0) | now)
         self.prefixes.clear()
-        self._steps.append(entries)
-        self.entries += sum(map(len, entries.values()))
-        if len(self._steps) > MOST_STEPS:
-            self._forget_unused()
-
-    def _forget_unused(self) -> None:
-        """Lists that nobody has asked for since half of the changes; the others begin a new count."""
-        since, steps = len(self._steps) // 2, self._steps
-        self.words = {
-            word: replace(_up_to_date(one, word, steps), step=0) for word, one in self.words.items() if one.step > since
-        }
-        self._steps = []
-        self.entries = sum(len(one.rows) + LIST_ENTRIES for one in self.words.values())
-        self.entries += 0 if self._lengths is None else len(self._lengths[0])
-
-
-def _up_to_date(found: WordList, word: str, steps: Sequence[Entries]) -> WordList:
-    now: dict[int, int] = {}
-    for step in steps[found.step :]:
-        now.update(step.get(word, ()))
-    return WordList(*changed(found.rows, found.counts, now), len(steps))
+        for word in entries.keys() & self.words.keys():
+            self._pending.setdefault(word, {}).update(entries[word])
+            self.entries += len(entries[word])
 
 
 def _counted(occurrences: Rows) -> tuple[Rows, Numbers]:
@@ -204,8 +181,16 @@ def _counted(occurrences: Rows) -> tuple[Rows, Numbers]:
     return rows, counts.astype(np.float64)
 
 
-def _lengths(text: str | None) -> Numbers:
-    return np.array([varint(bytes.fromhex(one), 0)[0] for one in text.split(",")] if text else [], dtype=np.float64)
+def _lengths(read: Lengths) -> tuple[Rows, Numbers]:
+    """Rows and how many words each has; none at all when one is of another form, so that FTS5 is asked about it."""
+    rows, packed = (
+        read_numbers(read.rows),
+        np.frombuffer(bytes.fromhex(read.lengths or ""), dtype=">u4").astype(np.int64),
+    )
+    if len(packed) != len(rows):
+        return NO_ROWS, np.empty(0)
+    lengths = sum((packed >> 8 * place & 0x7F) << 7 * place for place in range(4))
+    return rows, np.asarray(lengths, dtype=np.float64)
 
 
 def _totals(record: bytes | None) -> tuple[int, int]:

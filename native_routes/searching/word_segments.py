@@ -20,7 +20,7 @@ Entries = dict[str, dict[int, int]]
 MOST_LEAVES: Final = 64  # written between two states
 FULL: Final = 16  # segments of a level, which are merged then
 MERGED_EVERY: Final = 64  # leaves after which levels of four segments are merged, too
-MANY_PAGES: Final = 2 * MOST_LEAVES  # of a segment: it comes back to a level after writing as many
+FEW_PAGES: Final = 8  # are read rather than told from what was there
 MOST_PAGES: Final = 256  # to be read for one change of state, some 20 ms
 SETTINGS: Final = "version=4"  # all that the index's configuration may say: others merge, or delete, in other ways
 
@@ -95,17 +95,20 @@ def _merged_since(before: Structure, now: Structure) -> Sequence[Segment] | None
 
     It happens when level 0 is full, which it may nearly have been before, and at every multiple of MERGED_EVERY. (What
     comes back to level 0 is the newest of the others, so it does not fill it a second time without being merged again.)
-    A program that asks for it adds segments that were not there. One that was there ends the search; only where few
-    pages were merged might a number and a size have come back. Such an older one must be left, or else a merge may have
-    dropped what says that a row no longer has a word.
+    A program that asks for it adds segments that were not there.
+
+    One that was there ends the search earlier, unless so few pages may be others: a segment comes back to a level only
+    by a change that writes more. Such an older one must be left, or else a merge may have dropped what says that a row
+    no longer has a word.
     """
     written = now.leaves - before.leaves
+    too_many = max(FEW_PAGES, 2 * written)
     outputs = 1 + (written - 1) // FULL + now.leaves // MERGED_EVERY - before.leaves // MERGED_EVERY
     known = {(number, segment) for number, level in enumerate(before.levels) for segment in level.segments}
     taken: list[Segment] = []
     for number, level in enumerate(now.levels):
         for index, segment in reversed(tuple(enumerate(level.segments))):
-            if number > 0 and (number, segment) in known and (outputs <= 0 or segment.pages > MANY_PAGES):
+            if number > 0 and (number, segment) in known and (outputs <= 0 or segment.pages > too_many):
                 return taken[::-1] if _pages(taken) <= MOST_PAGES else None
             if index < level.merging:
                 return None
@@ -151,7 +154,7 @@ class _Reading:
     """Of one segment, page by page.
 
     A page has words with their rows, and of each row a list of positions. The rows of its predecessor's last word, and
-    the list of the last one, may go on at its beginning.
+    the list of the last one, may go on at its beginning. Most numbers are of one byte, which is read without a call.
     """
 
     def __init__(self, entries: Entries) -> None:
@@ -164,7 +167,8 @@ class _Reading:
     def page(self, block: bytes) -> None:
         """Raises IndexError or ValueError where it is damaged."""
         end = int.from_bytes(block[2:4], "big")
-        starts = list(accumulate(_varints(block, end)))
+        index = block[end:]
+        starts = list(accumulate(index if index.isascii() else _varints(index, 0)))
         head_end = starts[0] if starts else end
         if not _BEGIN <= head_end <= end <= len(block) or (head_end > _BEGIN and not self._word):
             raise ValueError("no page of an index")
@@ -186,27 +190,43 @@ class _Reading:
         """The page's first word is written out; later ones share a beginning with the one before."""
         shared = 0
         if shares:
-            shared, at = varint(block, at)
-        length, at = varint(block, at)
-        self._word = self._word[:shared] + block[at : at + length]
-        self._rows = self._entries.setdefault(self._word[1:].decode(), {})  # the first byte: of the index itself
-        return at + length
+            shared = block[at]
+            at += 1
+            if shared >= 0x80:
+                shared, at = varint(block, at - 1)
+        length = block[at]
+        at += 1
+        if length >= 0x80:
+            length, at = varint(block, at - 1)
+        end = at + length
+        word = self._word = self._word[:shared] + block[at:end]
+        text = word[1:].decode()  # the first byte: of the index itself
+        rows = self._entries.get(text)
+        if rows is None:
+            rows = self._entries[text] = {}
+        self._rows = rows
+        return end
 
     def _read_rows(self, block: bytes, at: int, stop: int) -> None:
         """The first number is the row, the others differences."""
-        row = 0
+        row, rows = 0, self._rows
         while at < stop:
-            difference, at = varint(block, at)
+            difference = block[at]
+            at += 1
+            if difference >= 0x80:
+                difference, at = varint(block, at - 1)
             row += difference
-            size, at = varint(block, at)
+            size = block[at]
+            at += 1
+            if size >= 0x80:
+                size, at = varint(block, at - 1)
             size >>= 1  # the last bit: whether older segments have the row, too
-            here = min(size, stop - at)
-            count = here if here < 2 else _positions(block[at : at + here])
-            at += here
-            if here < size:
-                self._row, self._count, self._left = row, count, size - here
-            else:
-                self._rows[row] = count
+            end = at + size
+            if end > stop:
+                self._row, self._count, self._left = row, _positions(block[at:stop]), end - stop
+                return
+            rows[row] = size if size < 2 else _positions(block[at:end])
+            at = end
 
 
 def _level(numbers: Iterator[int]) -> Level:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from native_routes.database import DeadlineExceeded, show_words, tokens_of
-from native_routes.searching import word_index, word_lists
+from native_routes.searching import word_index
 from native_routes.searching.word_index import BEST_ROWS, Ranked, WordIndex
 from native_routes.searching.word_query import Phrase, WordQuery, word_query
 from native_routes.searching.word_segments import read_structure
@@ -192,7 +192,7 @@ def test_what_is_written_is_followed(searched: Searched) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        "UPDATE memories SET content = content || ' tea and more' WHERE rowid % 2 = 0",
+        "UPDATE memories SET content = 'tea ' || replace(hex(randomblob(600)), 'A', ' ')",
         "INSERT INTO memories_fts (memories_fts) VALUES ('rebuild')",
         "INSERT INTO memories_fts (memories_fts, rank) VALUES ('pgsz', 200)",
         "INSERT INTO memories_fts (memories_fts, rank) VALUES ('crisismerge', 3)",
@@ -221,11 +221,9 @@ def test_searches_in_a_row_are_needed_before_other_lists_take_the_place(searched
             searched.agrees("zebra")
 
 
-def test_lists_follow_hundreds_of_changes(searched: Searched, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_follow_hundreds_of_changes(searched: Searched) -> None:
     """Segments are merged meanwhile. Only where all become one, as happens in a small index, are lists read anew."""
-    monkeypatch.setattr(word_lists, "MOST_STEPS", 20)
-    searched.agrees("coffee")
-    followed, forgotten = 0, False
+    followed = 0
     for number in range(1_000):
         choice = searched.random.random()
         if choice < 0.6:
@@ -234,14 +232,12 @@ def test_lists_follow_hundreds_of_changes(searched: Searched, monkeypatch: pytes
             searched.home.execute("UPDATE memories SET content = 'tea ' || content WHERE rowid = ?", (number,))
         else:
             searched.home.execute("DELETE FROM memories WHERE rowid = ?", (searched.random.randint(1, 400),))
-        forgotten |= "coffee" not in searched.words._lists.words
         match = searched.random.choice(("tea", "the OR milk", "te* the", "naive tea"))
         found = searched.from_memory(match, 1_000)
         followed += found is not None
         assert found in (None, BEST_ROWS.all(searched.reading, match=match, limit=1_000))
     assert not searched.words.differed
     assert followed > 700
-    assert forgotten
 
 
 @pytest.mark.parametrize(
