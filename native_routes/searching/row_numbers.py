@@ -39,6 +39,12 @@ def is_among(rows: Rows, others: Rows) -> NDArray[np.bool_]:
 
 def changed(rows: Rows, values: Values, now: Mapping[int, float]) -> tuple[Rows, Values]:
     """Rows and the value of each, after some have got others. A value of 0 means that the row is gone."""
+    if len(rows) and min(now) > rows[-1]:  # mostly: new rows
+        added = sorted((row, value) for row, value in now.items() if value)
+        return (
+            np.concatenate([rows, np.array([row for row, _ in added], dtype=np.int64)]),
+            np.concatenate([values, np.array([value for _, value in added], dtype=np.float64)]),
+        )
     order = np.fromiter(now, np.int64, len(now)).argsort()
     touched = np.fromiter(now, np.int64, len(now))[order]
     given = np.fromiter(now.values(), np.float64, len(now))[order]
