@@ -69,7 +69,7 @@ def read_structure(block: bytes) -> Structure | None:
         numbers = _varints(block, 4)
         levels, _, leaves = next(numbers), next(numbers), next(numbers)
         return Structure(leaves, tuple(_level(numbers) for _ in range(levels)))
-    except (IndexError, StopIteration, RuntimeError):
+    except (IndexError, ValueError, TypeError, StopIteration, RuntimeError):
         return None
 
 
@@ -145,7 +145,7 @@ def read_entries(connection: Connection, segments: Sequence[Segment]) -> Entries
         try:
             for page in pages:
                 reading.page(page.block)
-        except (IndexError, ValueError):
+        except (IndexError, ValueError, TypeError):  # what is no blob is no page
             return None
     return found
 

@@ -248,9 +248,13 @@ def test_lists_follow_hundreds_of_changes(searched: Searched) -> None:
         lambda block: block[:4] + b"\xff" * (len(block) - 4),
         lambda block: block[:-1] + b"\xff",
         lambda block: block[:4] + bytes(len(block) - 4),
+        lambda block: "text",
+        lambda block: None,
     ],
 )
-def test_a_page_that_makes_no_sense_is_not_followed(searched: Searched, damage: Callable[[bytes], bytes]) -> None:
+def test_a_page_that_makes_no_sense_is_not_followed(
+    searched: Searched, damage: Callable[[bytes], bytes | str | None]
+) -> None:
     searched.agrees("tea")
     searched.add(1, "zebra and tea")
     structure = read_structure(searched.home.execute("SELECT block FROM memories_fts_data WHERE id = 10")[0][0])
