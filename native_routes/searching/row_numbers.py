@@ -39,6 +39,8 @@ def is_among(rows: Rows, others: Rows) -> NDArray[np.bool_]:
 
 def changed(rows: Rows, values: Values, now: Mapping[int, float]) -> tuple[Rows, Values]:
     """Rows and the value of each, after some have got others. A value of 0 means that the row is gone."""
+    if not now:
+        return rows, values
     if len(rows) and min(now) > rows[-1]:  # mostly: new rows
         added = sorted((row, value) for row, value in now.items() if value)
         return (

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from native_routes.searching.row_numbers import NO_ROWS, Rows, each_once, is_among, read_numbers
+from native_routes.searching.row_numbers import NO_ROWS, Rows, changed, each_once, is_among, read_numbers
 
 NUMBERS = st.lists(st.integers(-3, 40) | st.integers(-(2**63), 2**63 - 1), max_size=60)
 
@@ -39,3 +39,17 @@ def test_a_list_between_commas_is_read_as_it_stands(text: str | None, numbers: l
 
 def test_there_is_an_empty_list() -> None:
     assert each_once(NO_ROWS).tolist() == is_among(NO_ROWS, NO_ROWS).tolist() == []
+
+
+SOME = st.dictionaries(st.integers(-3, 40), st.integers(0, 3), max_size=30)
+
+
+@given(SOME, SOME)
+def test_what_changed_is_as_in_a_dictionary(before: dict[int, int], now: dict[int, int]) -> None:
+    known = {row: float(value) for row, value in sorted(before.items()) if value}
+    given_rows, given_values = rows(list(known)), np.array(list(known.values()), dtype=np.float64)
+    found, values = changed(given_rows, given_values, now)
+    expected = {row: value for row, value in sorted((known | now).items()) if value}
+    assert dict(zip(found.tolist(), values.tolist(), strict=True)) == expected
+    assert found.tolist() == list(expected)
+    assert dict(zip(given_rows.tolist(), given_values.tolist(), strict=True)) == known

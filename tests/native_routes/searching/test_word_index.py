@@ -187,6 +187,9 @@ def test_what_is_written_is_followed(searched: Searched) -> None:
         searched.home.execute(change)
         for match in ("tea", "milk coffee", "tea OR the OR absent OR zebra", "te* OR the", "zebra"):
             searched.agrees(match, 500)
+    assert searched.words._lists._lengths is not None
+    rows = searched.words._lists._lengths[0].tolist()
+    assert rows == [id for (id,) in searched.home.execute("SELECT id FROM memories_fts_docsize ORDER BY id")]
 
 
 @pytest.mark.parametrize(

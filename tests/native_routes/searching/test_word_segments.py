@@ -130,10 +130,13 @@ def test_small_memories_whose_segments_are_of_one_page(index: Index) -> None:
 def test_a_whole_segment_is_read_as_the_vocabulary_has_it(index: Index) -> None:
     for _ in range(300):
         index.write(500)
+    index.home.memory("long", content="tea milk " * 20_000)  # of one row, over several pages
     index.command("optimize")
     (segment,) = [segment for level in index.structure().levels for segment in level.segments]
     assert segment.pages > 5
-    assert read_entries(index.home.connection, [segment]) == index.words()
+    entries = read_entries(index.home.connection, [segment])
+    assert entries is not None
+    assert after({}, entries) == index.words()
 
 
 def test_what_merges_alone_changes_nothing(index: Index) -> None:
@@ -175,8 +178,16 @@ def test_what_cannot_be_told_is_not_told(now: Structure) -> None:
 
 def test_a_segment_in_the_place_of_another_is_read() -> None:
     """Level 0 was merged, and the numbers were taken again: fewer pages are there than were written."""
-    now = replace(BEFORE, leaves=105, levels=(BEFORE.levels[0], Level(0, (OLD, Segment(5, 1, 3)))))
-    assert segments_since(BEFORE, now) == [Segment(5, 1, 3), *BEFORE.levels[0].segments]
+    levels = BEFORE.levels[0], Level(0, (OLD, Segment(5, 1, 3)))
+    before, now = replace(BEFORE, levels=levels), replace(BEFORE, leaves=105, levels=levels)
+    assert segments_since(before, now) == [Segment(5, 1, 3), *BEFORE.levels[0].segments]
+
+
+def test_each_time_that_level_0_was_merged_may_have_left_a_segment() -> None:
+    old = tuple(Segment(number, 1, 3) for number in range(10, 20))
+    before = Structure(64, (Level(0, ()), Level(0, (OLD, *old))))
+    for leaves, outputs in ((80, 1), (81, 2), (127, 4), (128, 5)):
+        assert segments_since(before, replace(before, leaves=leaves)) == list(old[-outputs:])
 
 
 @pytest.mark.parametrize(
