@@ -27,6 +27,8 @@ from native_routes.searching.word_query import WordQuery, word_query
 SEARCHES_BEFORE: Final = 32
 LOOKS_AGAIN: Final = 100  # searches after which it is looked whether the index has grown
 MANY_ROWS: Final = 10_000  # memories times words from which on all of the words take FTS5 longer than lists do
+LARGE: Final = 30_000  # memories from which on following a change takes less than what FTS5 takes for a few searches
+MET_BEFORE: Final = 8  # searches that have to meet a change of a smaller index before it is followed
 MOST_WORDS: Final = 50_000
 MOST_ENTRIES: Final = 4_000_000  # of lists, 16 bytes each; beyond it all are read anew as they are asked for
 
@@ -70,6 +72,10 @@ class WordIndex:
         self._check_at = 1  # so many answers
         self._lists = WordLists(_NO_STATE)
         self._next = WordLists(_NO_STATE)  # of a state that the lists cannot follow to
+        self._met = (
+            _NO_STATE,
+            0,
+        )  # the last state that was another than that of the lists, and how many searches met it
         self._busy = threading.Lock()  # who finds it taken asks FTS5
         self._words: dict[str, str] = {}  # by phrase
         self._seen: WeakKeyDictionary[Connection, tuple[int, IndexState]] = WeakKeyDictionary()
@@ -151,6 +157,8 @@ class WordIndex:
         state = self._state(connection)
         if self._lists.entries > MOST_ENTRIES:
             self._lists = WordLists(_NO_STATE)
+        if self._is_soon_for(state):
+            return None
         if self._lists.follow(connection, state):
             known = self._lists
             if self._next.searches:
@@ -166,6 +174,14 @@ class WordIndex:
         if known is self._next:
             self._lists, self._next, self._check_at = known, WordLists(_NO_STATE), 0
         return known
+
+    def _is_soon_for(self, state: IndexState) -> bool:
+        """Whether following the lists to this state may not pay: they are of a small index that has just changed."""
+        lists = self._lists
+        if not lists.searches or lists.totals[0] >= LARGE or state == lists.state:
+            return False
+        self._met = state, (self._met[1] + 1 if self._met[0] == state else 1)
+        return self._met[1] <= MET_BEFORE
 
     def _state(self, connection: Connection) -> IndexState:
         """What the connection sees. It does not itself write to the index."""

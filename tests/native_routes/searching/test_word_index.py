@@ -99,6 +99,7 @@ class Searched:
 @pytest.fixture
 def searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Searched]:
     monkeypatch.setattr(word_index, "MANY_ROWS", 100)  # so that every kind of query is answered from memory
+    monkeypatch.setattr(word_index, "LARGE", 0)  # and whatever is written is followed at once
     made = Searched(tmp_path / "memories.db")
     made.add(400)
     made.warm()
@@ -222,6 +223,26 @@ def test_searches_in_a_row_are_needed_before_other_lists_take_the_place(searched
         for _ in range(2 * word_index.SEARCHES_BEFORE):
             assert searched.from_memory("tea", 20, older) is None
             searched.agrees("zebra")
+
+
+def test_a_small_index_is_followed_once_some_searches_have_met_the_change(
+    searched: Searched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(word_index, "LARGE", 1_000)
+    searched.agrees("tea")
+    lists = searched.words._lists
+    for changes in (1, 3):
+        for _ in range(changes):
+            searched.add(1, "zebra and tea")
+            for _ in range(word_index.MET_BEFORE - 1):
+                assert searched.from_memory("zebra") is None
+        assert searched.from_memory("zebra") is None
+        assert searched.agrees("zebra") > 0
+        assert searched.words._lists is lists
+
+    monkeypatch.setattr(word_index, "LARGE", 100)
+    searched.add(1, "zebra and tea")
+    assert searched.agrees("zebra") == 5
 
 
 def test_lists_follow_hundreds_of_changes(searched: Searched) -> None:
