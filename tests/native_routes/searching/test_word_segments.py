@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -23,6 +26,7 @@ from native_routes.searching.word_segments import (
     segments_since,
     varint,
 )
+from parity_tests.harness.side import bun_path
 from tests.native_routes.home_database import HomeDatabase
 
 WORDS = [*(f"word{number}" for number in range(40)), "日本", "naïve", "tea"]
@@ -37,15 +41,16 @@ class Index:
         show_words(self.home.connection)
         self.random = random.Random(seed)
         self.made = 0
+        self.read: Callable[..., list[Any]] = self.home.execute
 
     def structure(self) -> Structure:
-        structure = read_structure(self.home.execute("SELECT block FROM memories_fts_data WHERE id = 10")[0][0])
+        structure = read_structure(self.read("SELECT block FROM memories_fts_data WHERE id = 10")[0][0])
         assert structure is not None
         return structure
 
     def words(self) -> Entries:
         found: Entries = {}
-        for word, row, count in self.home.execute("SELECT term, doc, count(*) FROM temp.memory_words GROUP BY 1, 2"):
+        for word, row, count in self.read("SELECT term, doc, count(*) FROM temp.memory_words GROUP BY 1, 2"):
             found.setdefault(word, {})[row] = count
         return found
 
@@ -113,6 +118,39 @@ def test_every_change_is_told_as_the_vocabulary_has_it(index: Index) -> None:
     assert told["added"] > 200
     assert told["merged"] > 10
     assert told["unknown"] < 80
+
+
+WRITER_IN_BUN = """
+import { Database } from "bun:sqlite";
+const db = new Database(process.argv.at(-1));
+for await (const line of console) { db.run(...JSON.parse(line)); console.log("done"); }
+"""
+
+
+def test_what_buns_sqlite_writes_is_told_likewise(index: Index, tmp_path: Path) -> None:
+    """Legacy has a SQLite of its own, which merges segments by itself as well."""
+    script = tmp_path / "writer.ts"
+    script.write_text(WRITER_IN_BUN)
+    command = [str(bun_path()), str(script), str(index.home.path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as bun:
+        assert bun.stdin is not None
+        assert bun.stdout is not None
+
+        def execute(statement: str, values: tuple[object, ...] = ()) -> list[object]:
+            print(json.dumps([statement, values]), file=bun.stdin, flush=True)
+            assert bun.stdout is not None
+            assert bun.stdout.readline() == "done\n"
+            return []
+
+        for _ in range(60):
+            index.write()
+        index.command("optimize")
+        index.home.execute, read = execute, index.home.execute  # type: ignore[method-assign]
+        index.read = read
+        told = follow(index, 150, (1, 2, 3), 50)
+        bun.stdin.close()
+    assert told["added"] > 80
+    assert told["merged"] > 5
 
 
 def test_lists_that_go_on_from_page_to_page_are_read(index: Index) -> None:
