@@ -18,8 +18,8 @@ import numpy as np
 import structlog
 
 from native_routes.database import Connection, DatabaseError, DeadlineExceeded, Query, tokens_of, translated
-from native_routes.searching.row_numbers import Rows, each_once, is_among
-from native_routes.searching.word_lists import INDEX_STATE, IndexState, Numbers, WordList, WordLists
+from native_routes.searching.row_numbers import Rows, Values, each_once, is_among
+from native_routes.searching.word_lists import INDEX_STATE, IndexState, WordList, WordLists
 from native_routes.searching.word_query import WordQuery, word_query
 
 # Reading a list takes several times what FTS5 takes for a search; it pays once some searches in a row have met the same
@@ -192,7 +192,7 @@ class WordIndex:
         return seen[1]
 
 
-def _all(lists: Sequence[WordList]) -> tuple[Rows, Numbers]:
+def _all(lists: Sequence[WordList]) -> tuple[Rows, Values]:
     """Rows that are in every list, and how often each list has them, shape (lists, rows)."""
     shortest, *others = sorted((one.rows for one in lists), key=len)
     rows = shortest
@@ -203,7 +203,7 @@ def _all(lists: Sequence[WordList]) -> tuple[Rows, Numbers]:
     return rows, np.array([one.counts[one.rows.searchsorted(rows)] for one in lists])
 
 
-def _any(lists: Sequence[WordList]) -> tuple[Rows, Numbers]:
+def _any(lists: Sequence[WordList]) -> tuple[Rows, Values]:
     """Rows that are in any list, and how often each list has them, shape (lists, rows)."""
     rows = each_once(np.concatenate([one.rows for one in lists]))
     counts = np.zeros((len(lists), len(rows)))
@@ -212,7 +212,7 @@ def _any(lists: Sequence[WordList]) -> tuple[Rows, Numbers]:
     return rows, counts
 
 
-def _bm25(counts: Numbers, lists: Sequence[WordList], lengths: Numbers, totals: tuple[int, int]) -> Numbers:
+def _bm25(counts: Values, lists: Sequence[WordList], lengths: Values, totals: tuple[int, int]) -> Values:
     """As SQLite's fts5_aux.c computes it, operation by operation."""
     rows, words = totals
     weights = np.array([_weight(rows, len(one.rows)) for one in lists])[:, np.newaxis]
@@ -228,7 +228,7 @@ def _weight(rows: int, having: int) -> float:
     return weight if weight > 0 else _LEAST_WEIGHT
 
 
-def _ranked(rows: Rows, scores: Numbers, limit: int) -> list[Ranked]:
+def _ranked(rows: Rows, scores: Values, limit: int) -> list[Ranked]:
     """The lowest scores first; equal ones in the order of their rows."""
     if 0 < limit < len(rows):
         chosen = np.flatnonzero(scores <= np.partition(scores, limit - 1)[limit - 1])

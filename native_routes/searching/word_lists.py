@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from native_routes.database import Connection, Query
-from native_routes.searching.row_numbers import NO_ROWS, Rows, changed, read_numbers
+from native_routes.searching.row_numbers import NO_ROWS, Rows, Values, changed, read_numbers
 from native_routes.searching.word_segments import (
     SETTINGS,
     Entries,
@@ -23,8 +22,6 @@ from native_routes.searching.word_segments import (
 LIST_ENTRIES: Final = 32  # what a list takes besides its rows: also a word that nowhere occurs
 
 EXPECTED: Final = "createvirtualtablememories_ftsusingfts5(content,content='memories',content_rowid='rowid')"
-
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ class WordList:
     """Where a word occurs: rows ascending, and how often in each."""
 
     rows: Rows
-    counts: Numbers
+    counts: Values
 
 
 class WordLists:
@@ -114,7 +111,7 @@ class WordLists:
         self.words: dict[str, WordList] = {}
         self.prefixes: dict[str, WordList] = {}
         self._structure = read_structure(state.structure or b"")
-        self._lengths: tuple[Rows, Numbers] | None = None
+        self._lengths: tuple[Rows, Values] | None = None
         self._pending: Entries = {}  # what the words' lists take in when they are asked for
 
     def follow(self, connection: Connection, state: IndexState) -> bool:
@@ -124,15 +121,15 @@ class WordLists:
         structure = read_structure(state.structure or b"")
         if structure is None or self._structure is None or not state.may_follow(self.state):
             return False
-        segments = segments_since(self._structure, structure)
-        if segments is None:
-            return False
+        segments, totals = segments_since(self._structure, structure), _totals(state.totals)
+        if segments is None or (not segments and totals[1] != self.totals[1]):
+            return False  # also where it was built anew with as many pages, and nobody has told
         if segments and (self.words or self.prefixes):
             entries = read_entries(connection, segments)
             if entries is None:
                 return False
             self._take_in(connection, entries)
-        self.state, self.totals, self._structure = state, _totals(state.totals), structure
+        self.state, self.totals, self._structure = state, totals, structure
         return True
 
     def of_word(self, connection: Connection, word: str) -> WordList:
@@ -150,7 +147,7 @@ class WordLists:
             found = self.prefixes[beginning] = self._read(WORDS_FROM, connection, beginning)
         return found
 
-    def lengths_of(self, connection: Connection, rows: Rows) -> Numbers | None:
+    def lengths_of(self, connection: Connection, rows: Rows) -> Values | None:
         """How many words these rows have; None when the index does not know that of every one."""
         if self._lengths is None:
             self._lengths = _lengths(LENGTHS.all(connection)[0])
@@ -176,17 +173,15 @@ class WordLists:
             self.entries += len(entries[word])
 
 
-def _counted(occurrences: Rows) -> tuple[Rows, Numbers]:
+def _counted(occurrences: Rows) -> tuple[Rows, Values]:
     rows, counts = np.unique(occurrences, return_counts=True)
     return rows, counts.astype(np.float64)
 
 
-def _lengths(read: Lengths) -> tuple[Rows, Numbers]:
+def _lengths(read: Lengths) -> tuple[Rows, Values]:
     """Rows and how many words each has; none at all when one is of another form, so that FTS5 is asked about it."""
-    rows, packed = (
-        read_numbers(read.rows),
-        np.frombuffer(bytes.fromhex(read.lengths or ""), dtype=">u4").astype(np.int64),
-    )
+    rows = read_numbers(read.rows)
+    packed = np.frombuffer(bytes.fromhex(read.lengths or ""), dtype=">u4").astype(np.int64)
     if len(packed) != len(rows):
         return NO_ROWS, np.empty(0)
     lengths = sum((packed >> 8 * place & 0x7F) << 7 * place for place in range(4))

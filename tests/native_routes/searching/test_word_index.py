@@ -225,6 +225,25 @@ def test_searches_in_a_row_are_needed_before_other_lists_take_the_place(searched
             searched.agrees("zebra")
 
 
+def test_an_index_built_anew_by_somebody_who_does_not_tell_is_not_taken_for_the_same(searched: Searched) -> None:
+    """It has as many pages as before, and another memory in it, which no trigger had put there."""
+    rebuild = "INSERT INTO memories_fts (memories_fts) VALUES ('rebuild')"
+    searched.home.execute("DELETE FROM memories WHERE rowid > 10")
+    searched.home.execute(rebuild)
+    searched.warm()
+    searched.agrees("tea")
+    searched.home.execute("DROP TRIGGER memories_ai")
+    searched.warm()
+    searched.agrees("tea")
+    before = searched.words._lists._structure
+    searched.add(1, "tea")
+    searched.home.execute(rebuild)
+    assert searched.from_memory("tea") is None
+    searched.warm()
+    searched.agrees("tea")
+    assert searched.words._lists._structure == before
+
+
 def test_a_small_index_is_followed_once_some_searches_have_met_the_change(
     searched: Searched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
